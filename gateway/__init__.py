@@ -1,0 +1,1 @@
+"""HTTP in, HTTP out: dialects, routing, supervision. Never imports MLX."""

@@ -1,0 +1,54 @@
+"""The only place that reads the environment. Every variable starts with MLX_GATEWAY_."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from shared.errors import ConfigError
+
+PREFIX = "MLX_GATEWAY_"
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    config: str | None = None  # MLX_GATEWAY_CONFIG: path of the node's YAML
+    host: str | None = None  # MLX_GATEWAY_HOST
+    port: int | None = None  # MLX_GATEWAY_PORT
+    url: str | None = None  # MLX_GATEWAY_URL: the node that client commands talk to
+    runtime_dir: str | None = None  # MLX_GATEWAY_RUNTIME_DIR: where the socket lives
+    log_level: str = "info"  # MLX_GATEWAY_LOG_LEVEL
+    log_style: str = "text"  # MLX_GATEWAY_LOG_STYLE: text or json
+
+
+def read_environment(variables: Mapping[str, str] | None = None) -> Environment:
+    """Raises ConfigError for a value that can't be used; variables of other names are left alone."""
+    found = os.environ if variables is None else variables
+
+    def get(name: str) -> str | None:
+        return found.get(PREFIX + name) or None
+
+    port = get("PORT")
+    if port is not None and not (port.isdecimal() and int(port) <= 65535):
+        raise ConfigError(f"{PREFIX}PORT is {port!r}; a port is a number up to 65535")
+    level = (get("LOG_LEVEL") or "info").lower()
+    if level not in ("debug", "info", "warning", "error"):
+        raise ConfigError(f"{PREFIX}LOG_LEVEL is {level!r}; use debug, info, warning or error")
+    style = (get("LOG_STYLE") or "text").lower()
+    if style not in ("text", "json"):
+        raise ConfigError(f"{PREFIX}LOG_STYLE is {style!r}; use text or json")
+    return Environment(
+        config=get("CONFIG"),
+        host=get("HOST"),
+        port=int(port) if port else None,
+        url=get("URL"),
+        runtime_dir=get("RUNTIME_DIR"),
+        log_level=level,
+        log_style=style,
+    )
+
+
+def child_environment() -> dict[str, str]:
+    """What a worker process inherits."""
+    return dict(os.environ)

@@ -1,0 +1,77 @@
+"""The shape of the node's YAML. `configs/node.example.yaml` documents every key; a test holds the two together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared.config.units import Budget, Duration, Size
+from shared.messages import Kind
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ServerSection(_Section):
+    """The HTTP side."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=0, le=65535)
+    max_body: Size = 64 * 2**20
+    keep_alive: Duration = 5.0  # between SSE comments while a request waits
+    request_timeout: Duration = 3600.0
+    queue: int = Field(256, ge=0)  # requests that may wait for one model
+    cors_origins: tuple[str, ...] = ()
+
+
+class NodeSection(_Section):
+    """The machine."""
+
+    memory_budget: Budget = 0.75
+    state_dir: Path = Path("~/.mlx-gateway")
+    load_timeout: Duration = 600.0
+    hang_timeout: Duration = 120.0
+    stop_grace: Duration = 10.0
+
+
+class SamplingDefaults(_Section):
+    """Values for requests that name none; vLLM's names."""
+
+    temperature: float | None = Field(None, ge=0, le=2)
+    top_p: float | None = Field(None, gt=0, le=1)
+    top_k: int | None = Field(None, ge=-1)
+    min_p: float | None = Field(None, ge=0, le=1)
+    presence_penalty: float | None = Field(None, ge=-2, le=2)
+    frequency_penalty: float | None = Field(None, ge=-2, le=2)
+    repetition_penalty: float | None = Field(None, gt=0, le=10)
+    max_tokens: int | None = Field(None, ge=1)
+    seed: int | None = None
+
+
+Alias = Annotated[str, Field(min_length=1)]
+
+
+class ModelConfig(_Section):
+    """One hosted model; the key in `models` is the id that clients use."""
+
+    source: str = Field(min_length=1)
+    kind: Kind | None = None
+    aliases: tuple[Alias, ...] = ()
+    max_batch: int = Field(32, ge=1, le=512)
+    context: int | None = Field(None, ge=16)
+    prefix_cache: Size = 2 * 2**30
+    sampling: SamplingDefaults = SamplingDefaults()
+    tool_parser: str = "auto"
+    reasoning_parser: str = "auto"
+    trust_remote_code: bool = False
+
+
+class NodeConfig(_Section):
+    """The whole file."""
+
+    server: ServerSection = ServerSection()
+    node: NodeSection = NodeSection()
+    models: dict[str, ModelConfig] = Field(default_factory=dict)

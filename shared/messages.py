@@ -1,0 +1,316 @@
+"""Everything that travels between the gateway and a worker: data only, no behaviour.
+
+Down is gateway to worker, up is worker to gateway. A request is answered by `Accepted`, then any number of deltas,
+then exactly one `Finished` or `Failed`; deltas of all requests of one model step share one `Step`. Images and audio
+are raw frames behind the message; a `MediaPart` names its frame by position (`blob`).
+
+JSON that only passes through (schemas, template arguments) stays JSON text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+FinishReason = Literal["stop", "length", "tool_calls"]
+Kind = Literal["llm", "vlm", "stt", "tts", "embedding", "reranker"]
+
+
+# ------------------------------------------------------------------ parts of a request
+@dataclass(frozen=True, slots=True)
+class TextPart:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class MediaPart:
+    """An image, a video or a sound; `blob` is the position of its frame, `options` JSON text."""
+
+    media: Literal["image", "video", "audio"]
+    blob: int
+    options: str = "{}"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    id: str
+    name: str
+    arguments: str  # JSON text
+
+
+@dataclass(frozen=True, slots=True)
+class ChatMessage:
+    role: str
+    content: tuple[TextPart | MediaPart, ...] = ()
+    name: str | None = None
+    reasoning: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    name: str
+    description: str | None = None
+    parameters: str = "{}"  # JSON Schema as text
+    strict: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What the model reads: chat messages (the worker applies its template), or text, or token ids."""
+
+    messages: tuple[ChatMessage, ...] = ()
+    text: str | None = None
+    tokens: tuple[int, ...] | None = None
+    tools: tuple[Tool, ...] = ()
+    template_kwargs: str = "{}"  # JSON text, handed to the chat template
+    add_generation_prompt: bool = True
+    continue_final_message: bool = False
+    add_special_tokens: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """vLLM's names and meanings. None: not named by the request; the model's defaults fill it in."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    repetition_penalty: float | None = None
+    seed: int | None = None
+    max_tokens: int | None = None
+    min_tokens: int | None = None
+    logit_bias: tuple[tuple[int, float], ...] = ()
+    allowed_token_ids: tuple[int, ...] = ()
+    stop: tuple[str, ...] = ()
+    stop_token_ids: tuple[int, ...] = ()
+    include_stop_str_in_output: bool = False
+    ignore_eos: bool = False
+    skip_special_tokens: bool = True
+    logprobs: int | None = None  # alternatives per token; 0: the chosen token only; None: none
+
+
+# ------------------------------------------------------------------ down
+@dataclass(frozen=True, slots=True)
+class Generate:
+    request: str
+    prompt: Prompt
+    sampling: Sampling = Sampling()
+    n: int = 1
+    parse_reasoning: bool = True
+    parse_tools: bool = True
+    parallel_tool_calls: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Tokenises a prompt as `Generate` would; answered by one `Tokens`."""
+
+    request: str
+    prompt: Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Detokenize:
+    """Turns token ids into text; answered by one `TextDelta`."""
+
+    request: str
+    tokens: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    request: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """Finish what runs; nothing new will be sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    grace: float  # seconds for running requests
+
+
+# ------------------------------------------------------------------ deltas, inside Step
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    token: int
+    text: str
+    data: bytes
+    logprob: float
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """Natural-log probability of a chosen token under the model (before temperature), with its best alternatives."""
+
+    token: int
+    text: str
+    data: bytes
+    logprob: float
+    top: tuple[Alternative, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    request: str
+    choice: int
+    text: str
+    logprobs: tuple[TokenLogprob, ...] = ()
+    tokens: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningDelta:
+    request: str
+    choice: int
+    text: str
+    logprobs: tuple[TokenLogprob, ...] = ()
+    tokens: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallDelta:
+    """A piece of a tool call: `id` and `name` come once per `call`, argument text (JSON) as it is generated."""
+
+    request: str
+    choice: int
+    call: int
+    id: str | None = None
+    name: str | None = None
+    arguments: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceFinished:
+    """`stop` is the stop string or token id that ended the choice, if one did."""
+
+    request: str
+    choice: int
+    reason: FinishReason
+    stop: str | int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    request: str
+    tokens: tuple[int, ...]
+    context: int  # the model's context length, tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Token counts. `cached_tokens` is the part of the prompt that the prefix cache supplied."""
+
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    reasoning_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    request: str
+    usage: Usage = Usage()
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    request: str
+    code: str
+    message: str
+    param: str | None = None
+    usage: Usage = Usage()
+
+
+# ------------------------------------------------------------------ up
+@dataclass(frozen=True, slots=True)
+class Hello:
+    name: str
+    incarnation: int
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Loading:
+    stage: str  # download, load, warm-up
+    fraction: float | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """`max_inflight` is the credit: how many requests the gateway may have open here. Sizes in bytes."""
+
+    kind: Kind
+    max_inflight: int
+    context: int
+    device: str
+    capabilities: tuple[str, ...] = ()  # reasoning, tools, image, video, audio
+    weights: int = 0
+    load_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    request: str
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """The worker's pulse, about once a second. Counters only grow; a frozen `steps` with work running is a hang."""
+
+    steps: int
+    running: int
+    waiting: int
+    prompt_tokens: int
+    cached_tokens: int
+    generated_tokens: int
+    cache_bytes: int
+    active_bytes: int
+    peak_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fatal:
+    """The worker can't go on (a model that can't be loaded, a broken step); its process ends next."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bye:
+    reason: str
+
+
+Delta = TextDelta | ReasoningDelta | ToolCallDelta | ChoiceFinished | Tokens | Finished | Failed
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one model step (or one piece of preprocessing) produced, for all its requests."""
+
+    deltas: tuple[Delta, ...]
+
+
+Work = Generate | Count | Detokenize
+Down = Work | Cancel | Drain | Stop
+Up = Hello | Loading | Ready | Accepted | Step | Stats | Fatal | Bye
+
+# The position is the code on the wire: both sides are always the same release.
+WIRE_TYPES: tuple[type, ...] = (
+    TextPart, MediaPart, ToolCall, ChatMessage, Tool, Prompt, Sampling,
+    Generate, Count, Detokenize, Cancel, Drain, Stop,
+    Alternative, TokenLogprob, TextDelta, ReasoningDelta, ToolCallDelta, ChoiceFinished, Tokens,
+    Usage, Finished, Failed,
+    Hello, Loading, Ready, Accepted, Stats, Fatal, Bye, Step,
+)  # fmt: skip
