@@ -1,0 +1,68 @@
+"""A request inside the engine, and its rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from shared.messages import Generate, Usage
+from workers.platform.sampling import SamplingParams
+from workers.text.layers import RowState
+from workers.text.output import RowOutput
+from workers.text.prefix_cache import Match
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedGenerate:
+    """What preprocessing hands over: the prompt's tokens and each choice's parameters."""
+
+    work: Generate
+    tokens: list[int]
+    params: tuple[SamplingParams, ...]
+
+
+@dataclass(slots=True, eq=False)
+class Row:
+    """One choice of a request while it decodes."""
+
+    job: Job
+    params: SamplingParams
+    output: RowOutput
+    tokens: list[int] = field(default_factory=list)  # what it has produced and we have seen
+    launched: int = 0  # steps it took part in; one ahead of what we have seen
+    ended: bool = False
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the steps launched so far produce all it may have."""
+        return self.launched >= self.params.max_tokens
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """One request: prefilled once, then decoded as `rows`. All but the prompt's last token is prefilled."""
+
+    request: str
+    tokens: list[int]
+    rows: list[Row] = field(default_factory=list)
+    match: Match = field(default_factory=lambda: Match(0, []))
+    caches: list[Any] | None = None  # while prefilling
+    prefilled: int = 0
+    state: RowState | None = None  # once prefilled
+    waiting: list[Row] = field(default_factory=list)  # rows without a place in the batch yet
+    cached: int = 0
+    ended: bool = False
+
+    @property
+    def remaining(self) -> int:
+        """Prompt tokens still to prefill."""
+        return len(self.tokens) - 1 - self.prefilled
+
+    @property
+    def usage(self) -> Usage:
+        return Usage(
+            prompt_tokens=len(self.tokens),
+            cached_tokens=self.cached,
+            completion_tokens=sum(len(row.tokens) for row in self.rows),
+            reasoning_tokens=sum(row.output.reasoning_tokens for row in self.rows),
+        )

@@ -1,0 +1,155 @@
+"""Which layers of a model are cached how, and a row's state while it is between prefill and batch.
+
+A layer with mlx-lm's plain `KVCache` is kept in our own `RowsCache`; every other cache class (rotating windows,
+recurrent states, lists of both) is batched by mlx-lm's own `merge`, `extend`, `filter` and `extract`.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import mlx.core as mx
+from mlx_lm.models.cache import KVCache, make_prompt_cache
+
+from workers.text.kv import TRIM_AFTER, Columns, RowsCache
+from workers.text.prefix_cache import Match, Span
+
+
+@dataclass(frozen=True, slots=True)
+class RowState:
+    """A row outside of a batch: its tokens' keys and values, and the caches of the other layers."""
+
+    length: int
+    span: Span
+    others: list[Any]
+
+
+class Layers:
+    """The plan for one model."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        caches = make_prompt_cache(model)
+        self.is_kv = [type(cache) is KVCache for cache in caches]
+        self.all_kv = all(self.is_kv)
+        self.mergeable = all(kv or hasattr(cache, "merge") for kv, cache in zip(self.is_kv, caches, strict=True))
+
+    def single(self, match: Match) -> list[Any]:
+        """Caches for prefilling one row that goes on from `match`."""
+        caches = make_prompt_cache(self._model)
+        if not match.length:
+            return list(caches)
+        span, others = iter(match.span), iter(copy.deepcopy(match.checkpoint or []))
+        return [self._resumed(*next(span)) if kv else next(others) for kv in self.is_kv]
+
+    def state(self, caches: Sequence[Any], length: int) -> RowState:
+        """The row that was prefilled in `caches`."""
+        kv = [cache for cache, is_kv in zip(caches, self.is_kv, strict=True) if is_kv]
+        others = [cache for cache, is_kv in zip(caches, self.is_kv, strict=True) if not is_kv]
+        span = [(cache.keys[:, :, :length], cache.values[:, :, :length]) for cache in kv] if length else []
+        return RowState(length, span, others)
+
+    @staticmethod
+    def _resumed(keys: mx.array, values: mx.array) -> Any:
+        cache = KVCache()
+        cache.keys, cache.values, cache.offset = keys, values, keys.shape[2]
+        return cache
+
+
+class Group:
+    """Rows of similar length that share one cache a layer."""
+
+    def __init__(self, layers: Layers) -> None:
+        self._layers = layers
+        self.columns = Columns()
+        self.caches: list[Any] = [RowsCache(self.columns) if kv else None for kv in layers.is_kv]
+
+    @property
+    def rows(self) -> int:
+        return self.columns.rows
+
+    @property
+    def nbytes(self) -> int:
+        return sum(int(cache.nbytes) for cache in self.caches if cache is not None)
+
+    @property
+    def library_states(self) -> list[Any]:
+        return [cache.state for cache, kv in zip(self.caches, self._layers.is_kv, strict=True) if not kv]
+
+    def join(self, states: Sequence[RowState]) -> None:
+        """Appends rows, in order."""
+        short = max(state.length for state in states) - self.columns.width
+        if short > 0:
+            self._shift(short)
+        for state in states:
+            self._write(state)
+        self._join_others(states)
+        self.columns.changed()
+
+    def leave(self, gone: Sequence[int]) -> list[int]:
+        """Removes rows; returns which old row stands at each place now."""
+        order = list(range(self.rows))
+        for row in sorted(gone, reverse=True):
+            last = order.pop()
+            if row < len(order):
+                order[row] = last
+        for cache, kv in zip(self.caches, self._layers.is_kv, strict=True):
+            if not kv:
+                if order:
+                    cache.filter(order)
+                continue
+            for place, old in enumerate(order):
+                if place != old:
+                    cache.move(old, place)
+        self.columns.left = [self.columns.left[old] for old in order]
+        self.columns.changed()
+        self._trim()
+        return order
+
+    def read(self, row: int, start: int, end: int) -> Span:
+        """Keys and values of a row's tokens [start, end), as views."""
+        left = self.columns.left[row]
+        kv = [cache for cache, is_kv in zip(self.caches, self._layers.is_kv, strict=True) if is_kv]
+        return [cache.read(row, left + start, left + end) for cache in kv]
+
+    def others(self, row: int) -> list[Any]:
+        """Copies of a row's caches in the layers that keep no plain keys and values."""
+        found = [c.extract(row) for c, kv in zip(self.caches, self._layers.is_kv, strict=True) if not kv]
+        mx.async_eval([cache.state for cache in found])
+        return found
+
+    def _write(self, state: RowState) -> None:
+        row, span = self.rows, iter(state.span)
+        if state.length:
+            for cache, kv in zip(self.caches, self._layers.is_kv, strict=True):
+                if kv:
+                    cache.write(row, next(span), self.columns.width)
+        self.columns.left.append(self.columns.width - state.length)
+
+    def _join_others(self, states: Sequence[RowState]) -> None:
+        at = 0
+        for layer, kv in enumerate(self._layers.is_kv):
+            if kv:
+                continue
+            rows = [state.others[at] for state in states]
+            merged = type(rows[0]).merge(rows)
+            if self.caches[layer] is None:
+                self.caches[layer] = merged
+            else:
+                self.caches[layer].extend(merged)
+            at += 1
+
+    def _shift(self, columns: int) -> None:
+        for cache, kv in zip(self.caches, self._layers.is_kv, strict=True):
+            if kv:
+                cache.shift(columns)
+        self.columns.width += columns
+        self.columns.left = [left + columns for left in self.columns.left]
+
+    def _trim(self) -> None:
+        unused = min(self.columns.left, default=0)
+        if unused >= TRIM_AFTER:
+            self._shift(-unused)

@@ -1,0 +1,119 @@
+"""Prompts on their way into the batch: resumed from the prefix cache, computed in chunks between decode steps."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import mlx.core as mx
+
+from workers.text.job import Job
+from workers.text.kv import Columns, RowsCache
+from workers.text.layers import Layers, RowState
+from workers.text.prefix_cache import PrefixCache, Span
+from workers.text.schedule import Chunk, plan_prefill
+
+
+class Prefill:
+    """Owns the prompts that wait; `together`: prompts of unequal length may share a pass."""
+
+    def __init__(self, model: Any, layers: Layers, cache: PrefixCache | None) -> None:
+        self._model = model
+        self._layers = layers
+        self._cache = cache
+        self._jobs: list[Job] = []
+        self._turn = 0
+        self.together = False
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def add(self, job: Job) -> None:
+        self._jobs.append(job)
+        self.match(job)
+
+    def match(self, job: Job) -> None:
+        """Takes the longest stored beginning of a prompt that has not started."""
+        if self._cache is None:
+            return
+        match = self._cache.match(job.tokens, len(job.tokens) - 1)
+        if match.length > job.match.length:
+            job.match = match
+            job.cached = job.prefilled = match.length
+
+    def remove(self, job: Job) -> None:
+        if job in self._jobs:
+            self._jobs.remove(job)
+        job.caches = None
+
+    def step(self, budget: int) -> tuple[list[Job], int]:
+        """Starts the next chunks on the device; returns the prompts that are complete now, and the tokens computed."""
+        for job in self._jobs:
+            if job.caches is None:
+                self.match(job)
+        self._turn += 1
+        chunks = plan_prefill([job.remaining for job in self._jobs], budget, self._turn, self.together)
+        jobs = [(self._jobs[chunk.index], chunk) for chunk in chunks]
+        several = [job for job, chunk in jobs if chunk.tokens] if len(jobs) > 1 else []
+        if len(several) > 1:
+            self._run_together(several)
+        for job, chunk in jobs:
+            if job.state is None:
+                self._run(job, chunk)
+        done = [job for job, _ in jobs if job.state is not None]
+        for job in done:
+            self._jobs.remove(job)
+            self._store(job)
+        return done, sum(chunk.tokens for chunk in chunks)
+
+    def _run(self, job: Job, chunk: Chunk) -> None:
+        if job.caches is None:
+            job.caches = self._layers.single(job.match)
+        if chunk.tokens:
+            tokens = job.tokens[job.prefilled : job.prefilled + chunk.tokens]
+            self._model(mx.array(tokens)[None], cache=job.caches)
+            mx.async_eval([cache.state for cache in job.caches])
+            job.prefilled += chunk.tokens
+        if not job.remaining:
+            job.state = self._layers.state(job.caches, job.prefilled)
+            job.caches = None
+
+    def _run_together(self, jobs: Sequence[Job]) -> None:
+        """One pass over the rest of several prompts, padded on the right; padding is cut off afterwards."""
+        known = max(job.prefilled for job in jobs)
+        columns = Columns(known, [known - job.prefilled for job in jobs])
+        caches = [RowsCache(columns) for _ in self._layers.is_kv]
+        for row, job in enumerate(jobs):
+            for cache, kv in zip(caches, self._known(job), strict=False):
+                cache.write(row, kv, known)
+        width = max(job.remaining for job in jobs)
+        rests = [job.tokens[job.prefilled : -1] for job in jobs]
+        if width:
+            self._model(mx.array([rest + [0] * (width - len(rest)) for rest in rests]), cache=caches)
+            mx.async_eval([cache.state for cache in caches])
+        for row, (job, rest) in enumerate(zip(jobs, rests, strict=True)):
+            start, end = columns.left[row], known + len(rest)
+            job.state = RowState(end - start, [cache.read(row, start, end) for cache in caches], [])
+            job.prefilled += len(rest)
+            job.caches = None
+
+    def _known(self, job: Job) -> Span:
+        """What a job has computed or resumed so far."""
+        if job.caches is not None:
+            return self._layers.state(job.caches, job.prefilled).span
+        return job.match.span
+
+    def _store(self, job: Job) -> None:
+        state = job.state
+        if self._cache is None or state is None or not state.length:
+            return
+        self._cache.insert(job.tokens[: state.length], _reader(state.span), _checkpoint(self._layers, state))
+
+
+def _reader(span: Span) -> Callable[[int, int], Span]:
+    return lambda start, end: [(keys[:, :, start:end], values[:, :, start:end]) for keys, values in span]
+
+
+def _checkpoint(layers: Layers, state: RowState) -> Callable[[], list[Any]] | None:
+    return None if layers.all_kv else lambda: copy.deepcopy(state.others)

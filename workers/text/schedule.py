@@ -1,0 +1,86 @@
+"""What to prefill next, how much of it, and beside whom a row decodes. Values in, a decision out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+CHUNK_IDLE = 2048  # tokens a chunk when nobody decodes
+CHUNK_LEAST = 32
+PAUSE_ALLOWED = 0.1  # seconds by which a chunk may delay the running streams
+GROUP_OVERHEAD = 2048  # columns that a row may waste before a group of its own is cheaper
+GROUPS_MOST = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """`tokens` of the waiting prompt at `index`."""
+
+    index: int
+    tokens: int
+
+
+def plan_prefill(remaining: Sequence[int], budget: int, turn: int, together: bool) -> list[Chunk]:
+    """Chunks for this step, at most `budget` tokens; `remaining` is in order of arrival.
+
+    1. One prompt waits: it gets the budget.
+    2. Every other turn belongs to the oldest, so that nobody starves.
+    3. The other turns belong to the shortest, so that a short prompt never waits for a long one; where the model allows
+       prompts of unequal length in one pass (`together`), as many as finish within the budget, padding counted.
+    """
+    if not remaining:
+        return []
+    by_length = sorted(range(len(remaining)), key=lambda index: (remaining[index], index))
+    oldest_turn = len(remaining) == 1 or (turn % 2 == 0 and remaining[0] > budget)
+    if oldest_turn:
+        return [Chunk(0, min(budget, remaining[0]))]
+    first = by_length[0]
+    chunks = [Chunk(first, min(budget, remaining[first]))]
+    if not together or remaining[first] > budget:
+        return chunks
+    for index in by_length[1:]:
+        if (len(chunks) + 1) * remaining[index] > budget:
+            break
+        chunks.append(Chunk(index, remaining[index]))
+    return chunks
+
+
+def choose_group(length: int, groups: Sequence[tuple[int, int]], solo: bool) -> int | None:
+    """Which of `groups` (rows, width) a row of `length` tokens joins; None: a new one.
+
+    A shorter row wastes columns of its own, a longer one a column of everybody in the group. `solo`: the model can't
+    share a batch at all.
+    """
+    if solo:
+        return None
+    waste = [width - length if length <= width else rows * (length - width) for rows, width in groups]
+    best = min(range(len(groups)), key=lambda index: waste[index], default=None)
+    if best is None or (waste[best] > GROUP_OVERHEAD and len(groups) < GROUPS_MOST):
+        return None
+    return best
+
+
+class Pacer:
+    """Learns what a prompt token costs and sizes chunks so that running streams pause by `PAUSE_ALLOWED` at most."""
+
+    def __init__(self, chunk: int = CHUNK_IDLE) -> None:
+        self._chunk = chunk
+        self._token_cost: float | None = None  # seconds
+        self._step_cost = 0.0
+
+    def budget(self, decoding: int) -> int:
+        """Tokens that may be prefilled in this step beside `decoding` rows."""
+        if not decoding:
+            return self._chunk
+        if self._token_cost is None:
+            return CHUNK_LEAST * 2
+        fits = int(PAUSE_ALLOWED / self._token_cost)
+        return max(CHUNK_LEAST, min(self._chunk, 1 << max(fits, 1).bit_length() - 1))
+
+    def observe(self, seconds: float, tokens: int) -> None:
+        """A step took `seconds` and prefilled `tokens` (0: it only decoded)."""
+        if not tokens:
+            self._step_cost = seconds if not self._step_cost else 0.8 * self._step_cost + 0.2 * seconds
+            return
+        cost = max(seconds - self._step_cost, 1e-7) / tokens
+        self._token_cost = cost if self._token_cost is None else 0.7 * self._token_cost + 0.3 * cost
