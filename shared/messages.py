@@ -108,7 +108,7 @@ class Generate:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """Tokenises a prompt as `Generate` would; answered by one `Tokens`."""
+    """Tokenises a prompt as `Generate` would; answered by one `Tokens` and `Finished`."""
 
     request: str
     prompt: Prompt
@@ -116,7 +116,7 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Detokenize:
-    """Turns token ids into text; answered by one `TextDelta`."""
+    """Turns token ids into text; answered by one `TextDelta` and `Finished`."""
 
     request: str
     tokens: tuple[int, ...]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import mlx.core as mx
 
@@ -25,8 +26,9 @@ from shared.messages import (
 )
 from shared.spec import WorkerSpec
 from workers.engine import Progress
+from workers.platform.device import read_device
+from workers.platform.engine_args import EngineArgs
 from workers.platform.sampling import defaults_from_generation_config, resolve
-from workers.platform.source import resolve_source
 from workers.text import prompt
 from workers.text.batch import DecodeBatch
 from workers.text.detokenizer import Vocabulary
@@ -55,29 +57,30 @@ class TextEngine:
 
     def load(self, spec: WorkerSpec, progress: Progress) -> Ready:
         began = time.monotonic()
-        folder = resolve_source(spec.source, progress)
         progress("load", None, "weights")
-        self._loaded = loaded = load(folder, spec)
-        self._defaults = defaults_from_generation_config(loaded.generation_config) | spec.sampling
-        self._spec = spec
+        self._args = args = EngineArgs.from_spec(spec)
+        self._loaded = loaded = load(Path(args.model), args)
+        defaults = defaults_from_generation_config(loaded.generation_config)
+        self._defaults = defaults | dict(args.override_generation_config)
         self._vocab = Vocabulary(loaded.tokenizer)
-        self._segments = Segments(loaded.tokenizer, spec.reasoning_parser != "none", spec.tool_parser != "none")
+        self._segments = Segments(loaded.tokenizer, args.reasoning_parser != "none", args.tool_call_parser != "none")
         layers = Layers(loaded.model)
-        cache = PrefixCache(spec.prefix_cache, checkpoints=not layers.all_kv) if spec.prefix_cache else None
+        cache: PrefixCache | None = None
+        if args.enable_prefix_caching:
+            cache = PrefixCache(args.prefix_cache_memory_bytes, checkpoints=not layers.all_kv)
         self._cache = cache
         self._batch = DecodeBatch(loaded.model, layers, self._vocab, loaded.vocab_size, loaded.eos)
         self._prefill = Prefill(loaded.model, layers, cache)
-        self._pacer = Pacer()
+        self._pacer = Pacer(args.max_num_batched_tokens)
         self._jobs: dict[str, Job] = {}
         self._ready: list[Job] = []  # prefilled, with rows that wait for a place
         self._steps = self._prompt_tokens = self._cached_tokens = self._generated = 0
-        self._last_step: float | None = None
         self._warm_up(layers, progress)
         return Ready(
             kind="llm",
-            max_inflight=spec.max_batch,
+            max_inflight=args.max_inflight,
             context=loaded.context,
-            device=str(mx.default_device()),
+            device=read_device().label,
             capabilities=self._capabilities(),
             weights=loaded.weights,
             load_seconds=time.monotonic() - began,
@@ -181,7 +184,7 @@ class TextEngine:
 
     def _joining(self) -> list[tuple[Row, RowState]]:
         """Rows that get a place in the batch now, first come first served."""
-        free = self._spec.max_batch - sum(not (row.ended or row.exhausted) for row in self._batch.rows)
+        free = self._args.max_num_seqs - sum(not (row.ended or row.exhausted) for row in self._batch.rows)
         joining: list[tuple[Row, RowState]] = []
         while free > 0 and self._ready:
             job = self._ready[0]

@@ -13,7 +13,7 @@ from mlx.utils import tree_flatten
 from mlx_lm.utils import load_model, load_tokenizer
 
 from shared.errors import ConfigError
-from shared.spec import WorkerSpec
+from workers.platform.engine_args import EngineArgs
 
 _FALLBACK_CONTEXT = 4096
 
@@ -32,12 +32,12 @@ class Loaded:
     weights: int
 
 
-def load(folder: Path, spec: WorkerSpec) -> Loaded:
+def load(folder: Path, args: EngineArgs) -> Loaded:
     """Loads and evaluates the weights. Raises ConfigError when the folder can't be hosted."""
     try:
-        model, config = load_model(folder, trust_remote_code=spec.trust_remote_code)
+        model, config = load_model(folder, trust_remote_code=args.trust_remote_code)
         tokenizer = load_tokenizer(
-            folder, {"trust_remote_code": spec.trust_remote_code}, eos_token_ids=config.get("eos_token_id")
+            folder, {"trust_remote_code": args.trust_remote_code}, eos_token_ids=config.get("eos_token_id")
         )
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise ConfigError(f"{folder.name} can't be loaded: {error}") from error
@@ -48,7 +48,7 @@ def load(folder: Path, spec: WorkerSpec) -> Loaded:
         tokenizer=tokenizer,
         config=config,
         generation_config=json.loads(generation.read_text()) if generation.is_file() else {},
-        context=_context(config, tokenizer, spec.context),
+        context=args.context(_native_context(config, tokenizer)),
         vocab_size=int(logits.shape[-1]),
         eos=frozenset(int(token) for token in tokenizer.eos_token_ids),
         weights=sum(int(array.nbytes) for array in _arrays(model)),
@@ -60,10 +60,10 @@ def _arrays(model: Any) -> list[mx.array]:
     return [array for _, array in leaves]
 
 
-def _context(config: Mapping[str, Any], tokenizer: Any, asked: int | None) -> int:
+def _native_context(config: Mapping[str, Any], tokenizer: Any) -> int:
     text = config.get("text_config") or {}
     known = config.get("max_position_embeddings") or text.get("max_position_embeddings")
     if known is None:
         longest = getattr(tokenizer, "model_max_length", None)
         known = longest if isinstance(longest, int) and longest < 10**7 else _FALLBACK_CONTEXT
-    return min(int(known), asked) if asked else int(known)
+    return int(known)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-CHUNK_IDLE = 2048  # tokens a chunk when nobody decodes
 CHUNK_LEAST = 32
 PAUSE_ALLOWED = 0.1  # seconds by which a chunk may delay the running streams
 GROUP_OVERHEAD = 2048  # columns that a row may waste before a group of its own is cheaper
@@ -63,7 +62,7 @@ def choose_group(length: int, groups: Sequence[tuple[int, int]], solo: bool) -> 
 class Pacer:
     """Learns what a prompt token costs and sizes chunks so that running streams pause by `PAUSE_ALLOWED` at most."""
 
-    def __init__(self, chunk: int = CHUNK_IDLE) -> None:
+    def __init__(self, chunk: int) -> None:
         self._chunk = chunk
         self._token_cost: float | None = None  # seconds
         self._step_cost = 0.0
