@@ -16,6 +16,13 @@ FinishReason = Literal["stop", "length", "tool_calls"]
 Kind = Literal["llm", "vlm", "stt", "tts", "embedding", "reranker"]
 
 
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """Bytes that travel as a frame of their own."""
+
+    data: bytes | memoryview
+
+
 # ------------------------------------------------------------------ parts of a request
 @dataclass(frozen=True, slots=True)
 class TextPart:
@@ -123,6 +130,57 @@ class Detokenize:
 
 
 @dataclass(frozen=True, slots=True)
+class EmbedInput:
+    """One text, or its token ids."""
+
+    text: str | None = None
+    tokens: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Embed:
+    """Answered by one `Vectors` and `Finished`; `dimensions` shortens the vectors (Matryoshka) and normalises again."""
+
+    request: str
+    inputs: tuple[EmbedInput, ...]
+    dimensions: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rerank:
+    """Answered by one `Scores`, in the order of the documents, and `Finished`."""
+
+    request: str
+    query: str
+    documents: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Transcribe:
+    """`audio` is the uploaded file. Answered by `Segment`s in order of time, one `Transcribed`, `Finished`."""
+
+    request: str
+    audio: Blob
+    task: Literal["transcribe", "translate"] = "transcribe"
+    language: str | None = None  # ISO 639-1 code or name; None: detected
+    prompt: str | None = None
+    temperature: float | None = None  # None: Whisper's ladder of fallbacks
+    word_timestamps: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Speak:
+    """Answered by `Sound`s and `Finished`. `voice` may blend: `af_heart(2)+am_adam(1)`."""
+
+    request: str
+    text: str
+    voice: str | None = None  # None: the model's default
+    speed: float = 1.0
+    language: str | None = None
+    format: Literal["mp3", "opus", "aac", "flac", "wav", "pcm"] = "mp3"
+
+
+@dataclass(frozen=True, slots=True)
 class Cancel:
     request: str
 
@@ -205,6 +263,64 @@ class Tokens:
 
 
 @dataclass(frozen=True, slots=True)
+class Vectors:
+    """Float32, little-endian, row after row: one row of `dimensions` numbers an input."""
+
+    request: str
+    dimensions: int
+    data: Blob
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Relevance of each document, 0 to 1."""
+
+    request: str
+    scores: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    text: str
+    start: float  # seconds
+    end: float
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A piece of a transcript; times in seconds from the start of the file, never before an earlier segment's."""
+
+    request: str
+    index: int
+    start: float
+    end: float
+    text: str
+    tokens: tuple[int, ...] = ()
+    temperature: float = 0.0
+    avg_logprob: float = 0.0
+    compression_ratio: float = 0.0
+    no_speech_prob: float = 0.0
+    words: tuple[Word, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Transcribed:
+    request: str
+    language: str  # ISO 639-1
+    duration: float  # seconds of sound
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """Encoded sound, in order; together the pieces are one file of the format that was asked for."""
+
+    request: str
+    data: Blob
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
     """Token counts. `cached_tokens` is the part of the prompt that the prefix cache supplied."""
 
@@ -212,6 +328,7 @@ class Usage:
     cached_tokens: int = 0
     completion_tokens: int = 0
     reasoning_tokens: int = 0
+    audio_seconds: float = 0.0  # of sound heard or spoken
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +369,10 @@ class Ready:
     max_inflight: int
     context: int
     device: str
-    capabilities: tuple[str, ...] = ()  # reasoning, tools, image, video, audio
+    capabilities: tuple[str, ...] = ()  # reasoning, tools, image, video, audio, translate, timestamps
+    voices: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
+    dimensions: int = 0  # of an embedding
     weights: int = 0
     load_seconds: float = 0.0
 
@@ -292,7 +412,20 @@ class Bye:
     reason: str
 
 
-Delta = TextDelta | ReasoningDelta | ToolCallDelta | ChoiceFinished | Tokens | Finished | Failed
+Delta = (
+    TextDelta
+    | ReasoningDelta
+    | ToolCallDelta
+    | ChoiceFinished
+    | Tokens
+    | Vectors
+    | Scores
+    | Segment
+    | Transcribed
+    | Sound
+    | Finished
+    | Failed
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,15 +435,16 @@ class Step:
     deltas: tuple[Delta, ...]
 
 
-Work = Generate | Count | Detokenize
+Work = Generate | Count | Detokenize | Embed | Rerank | Transcribe | Speak
 Down = Work | Cancel | Drain | Stop
 Up = Hello | Loading | Ready | Accepted | Step | Stats | Fatal | Bye
 
 # The position is the code on the wire: both sides are always the same release.
 WIRE_TYPES: tuple[type, ...] = (
     TextPart, MediaPart, ToolCall, ChatMessage, Tool, Prompt, Sampling,
-    Generate, Count, Detokenize, Cancel, Drain, Stop,
+    Generate, Count, Detokenize, EmbedInput, Embed, Rerank, Transcribe, Speak, Cancel, Drain, Stop,
     Alternative, TokenLogprob, TextDelta, ReasoningDelta, ToolCallDelta, ChoiceFinished, Tokens,
+    Vectors, Scores, Word, Segment, Transcribed, Sound,
     Usage, Finished, Failed,
     Hello, Loading, Ready, Accepted, Stats, Fatal, Bye, Step,
 )  # fmt: skip

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 import zmq
 
 from shared.channel import connect_dealer
-from shared.codec import decode, encode
+from shared.codec import Frame, decode, encode
 from shared.errors import CodecError
 from shared.logs import get_logger
 from shared.messages import Down, Hello, Stats, Up
@@ -30,7 +30,6 @@ PULSE = 1.0  # seconds between two Stats
 FLUSH = 2.0  # seconds that close() may spend on what is queued
 
 OnMessage = Callable[[Down, Sequence[memoryview]], None]
-Blob = bytes | memoryview
 
 
 class Link:
@@ -44,7 +43,7 @@ class Link:
         self._on_broken = on_broken
         self._pulse = pulse
         self._stats = Stats(0, 0, 0, 0, 0, 0, 0, 0, 0)
-        self._outbox: deque[list[Blob]] = deque()
+        self._outbox: deque[list[Frame]] = deque()
         self._wake_in, self._wake_out = socket.socketpair()
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
@@ -56,9 +55,11 @@ class Link:
         self.send(Hello(self._spec.name, self._spec.incarnation, os.getpid()))
         self._thread.start()
 
-    def send(self, message: Up, blobs: Sequence[Blob] = ()) -> None:
+    def send(self, message: Up) -> None:
         """From any thread; frames leave in the order of the calls. Raises CodecError for what can't travel."""
-        self._outbox.append([encode(message), *blobs])
+        blobs: list[Frame] = []
+        head = encode(message, blobs)
+        self._outbox.append([head, *blobs])
         self._wake()
 
     def publish(self, stats: Stats) -> None:
@@ -123,7 +124,7 @@ class Link:
             except zmq.Again:
                 return
             try:
-                message = decode(head.bytes)
+                message = decode(head.bytes, [blob.buffer for blob in blobs])
                 if not isinstance(message, Down):
                     raise CodecError(f"{type(message).__name__} doesn't travel to a worker")
             except CodecError as error:

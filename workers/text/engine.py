@@ -9,7 +9,7 @@ from pathlib import Path
 
 import mlx.core as mx
 
-from shared.errors import InvalidRequest
+from shared.errors import InvalidRequest, WrongModality
 from shared.messages import (
     Accepted,
     Count,
@@ -114,6 +114,8 @@ class TextEngine:
                 )
             case Detokenize():
                 return self._detokenize(work)
+            case _:
+                raise WrongModality("this model generates text; it can't do that", param="model")
 
     def _prepare_generate(self, work: Generate) -> PreparedGenerate:
         loaded = self._loaded
