@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import metadata
 
 from shared.errors import ConfigError
 
@@ -50,5 +52,16 @@ def read_environment(variables: Mapping[str, str] | None = None) -> Environment:
 
 
 def child_environment() -> dict[str, str]:
-    """What a worker process inherits."""
-    return dict(os.environ)
+    """What a worker process inherits.
+
+    MLX's CPU build runs uncompiled: `mx.compile` calls g++ there for seconds at a function's first use, and without a
+    compiler does nothing. Metal and CUDA compile by themselves.
+    """
+    variables = dict(os.environ)
+    if sys.platform == "linux" and not _has_cuda_build():
+        variables.setdefault("MLX_DISABLE_COMPILE", "1")
+    return variables
+
+
+def _has_cuda_build() -> bool:
+    return any(list(metadata.distributions(name=name)) for name in ("mlx-cuda-13", "mlx-cuda-12"))

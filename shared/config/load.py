@@ -21,6 +21,8 @@ class _UniqueKeys(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(None, None, "a key must be text", key.start_mark)
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key {key.value!r} is written twice", key.start_mark
@@ -42,12 +44,12 @@ def load_config(file: str | Path) -> NodeConfig:
     try:
         root = yaml.compose(text, Loader=_UniqueKeys)
         values = yaml.load(text, Loader=_UniqueKeys) or {}  # noqa: S506 (a SafeLoader)
+        lines = _lines(root) if root is not None else {}
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigError(f"{path}:{line}: not valid YAML: {error.problem}") from error
     except (yaml.YAMLError, RecursionError) as error:
         raise ConfigError(f"{path}: not valid YAML: {error}") from error
-    lines = _lines(root) if root is not None else {}
     try:
         config = NodeConfig.model_validate(values)
     except ValidationError as error:

@@ -147,7 +147,10 @@ def says(*texts: str) -> Script:
     return script
 
 
-def make_node(script: Script = says("Hello", "!"), **server: Any) -> Node:
+HELLO = says("Hello", "!")
+
+
+def make_node(script: Script = HELLO, **server: Any) -> Node:
     """A node that hosts `chat` (alias gpt-4o) and `org/whisper`."""
     config = NodeConfig.model_validate(
         {

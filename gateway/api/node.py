@@ -1,0 +1,67 @@
+"""What the routes share: one `Node` an app, built by `gateway.app` and handed to each route."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from gateway.metrics import Metrics
+from gateway.routing.dispatch import Dispatcher, Stream
+from gateway.routing.registry import ModelEntry, Registry
+from gateway.supervisor.fleet import Fleet
+from gateway.supervisor.snapshot import WorkerFacts
+from shared.config import NodeConfig
+from shared.lifecycle import State
+from shared.messages import Work
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    config: NodeConfig
+    registry: Registry
+    dispatcher: Dispatcher
+    fleet: Fleet
+    metrics: Metrics
+    version: str
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def fingerprint(self) -> str:
+        return f"mlx-gateway-{self.version}"
+
+    def new_id(self) -> str:
+        return uuid.uuid4().hex
+
+    def open(self, entry: ModelEntry, work: Work) -> Stream:
+        """Hands a request in, with the server's deadline. Raises RequestError at the door."""
+        deadline = self.dispatcher.clock() + self.config.server.request_timeout
+        return self.dispatcher.open(entry, work, deadline=deadline)
+
+    def facts(self) -> dict[str, WorkerFacts]:
+        """What is known of each model's worker, by the model's name."""
+        return {facts.name: facts for facts in self.fleet.snapshot().workers}
+
+    def waiting_for(self, entry: ModelEntry) -> str:
+        """What a queued request waits for, as the text of a comment."""
+        facts = self.facts().get(entry.name)
+        if facts is None or facts.state is State.READY:
+            return "waiting"
+        if facts.stage is None:
+            return f"waiting for {entry.name} ({facts.state})"
+        return " ".join(("loading", entry.name, facts.stage, *_percent(facts.fraction)))
+
+
+def _percent(fraction: float | None) -> tuple[str, ...]:
+    return () if fraction is None else (f"{fraction:.0%}",)
+
+
+def get_node(request: Request) -> Node:
+    node: Node = request.app.state.node
+    return node
+
+
+NodeDep = Annotated[Node, Depends(get_node)]

@@ -1,0 +1,60 @@
+"""What an operator wants to see: /v1/status as JSON, /metrics for Prometheus."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+
+from gateway.api.models import describe
+from gateway.api.node import Node, NodeDep
+from gateway.routing.registry import ModelEntry
+from gateway.supervisor.snapshot import WorkerFacts
+
+router = APIRouter(tags=["status"])
+
+
+@router.get("/v1/status", summary="Workers, queues, requests in flight, tokens a second, memory")
+async def status(node: NodeDep) -> JSONResponse:
+    snapshot = node.fleet.snapshot()
+    facts = {one.name: one for one in snapshot.workers}
+    return JSONResponse(
+        {
+            "version": node.version,
+            "status": snapshot.status,
+            "uptime": round(time.monotonic() - node.started, 3),  # seconds
+            "requests": {
+                "running": sum(node.metrics.running.values()),
+                "waiting": sum(node.metrics.waiting.values()),
+            },
+            "tokens_per_second": round(sum(one.tokens_per_second for one in snapshot.workers), 3),
+            "memory": _memory(snapshot.workers),
+            "models": [_model(node, entry, facts.get(entry.name)) for entry in node.registry],
+            "workers": [asdict(one) for one in snapshot.workers],
+        }
+    )
+
+
+@router.get("/metrics", summary="Prometheus metrics, under vLLM's names where it has one", response_class=Response)
+async def metrics(request: Request, node: NodeDep) -> Response:
+    body, content_type = node.metrics.render(request.headers.get("accept", ""))
+    return Response(body, headers={"content-type": content_type})
+
+
+def _model(node: Node, entry: ModelEntry, facts: WorkerFacts | None) -> dict[str, Any]:
+    requests = {"running": node.metrics.running[entry.name], "waiting": node.metrics.waiting[entry.name]}
+    return describe(entry, facts) | {"requests": requests}
+
+
+def _memory(workers: Sequence[WorkerFacts]) -> dict[str, int]:
+    """Bytes over all workers."""
+    stats = [one.stats for one in workers if one.stats is not None]
+    return {
+        "active": sum(one.active_bytes for one in stats),
+        "peak": sum(one.peak_bytes for one in stats),
+        "cache": sum(one.cache_bytes for one in stats),
+    }

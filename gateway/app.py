@@ -1,0 +1,100 @@
+"""The composition root: builds every part once and wires them together. It holds no logic.
+
+Nothing here waits for a model: the workers load while the gateway already answers.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+import weakref
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from gateway.api import chat, errors, health, models, status, tokenize
+from gateway.api.edge import BodyLimit, RequestBoundary
+from gateway.api.node import Node
+from gateway.bus.router import Router
+from gateway.metrics import Metrics
+from gateway.routing.dispatch import Dispatcher
+from gateway.routing.registry import Registry
+from gateway.supervisor.fleet import Fleet
+from shared.channel import make_endpoint
+from shared.config import Environment, NodeConfig
+from shared.detect import detect_kind
+
+FleetFactory = Callable[[NodeConfig, Environment, Router, Dispatcher, Registry], Fleet]
+
+
+def make_fleet(
+    config: NodeConfig, environment: Environment, router: Router, dispatcher: Dispatcher, registry: Registry
+) -> Fleet:
+    return Fleet(
+        config,
+        router=router,
+        dispatcher=dispatcher,
+        registry=registry,
+        log_level=environment.log_level,
+        log_style=environment.log_style,
+    )
+
+
+def create_app(config: NodeConfig, environment: Environment, *, fleet_factory: FleetFactory = make_fleet) -> FastAPI:
+    """The application; `app.state.node` holds its parts. Raises ConfigError when the socket can't be placed."""
+    endpoint, folder = make_endpoint(environment.runtime_dir)
+    router = Router(endpoint)
+    remove = weakref.finalize(router, shutil.rmtree, folder, ignore_errors=True)  # also of an app that never ran
+    registry = Registry.from_config(config, detect_kind, int(time.time()))
+    metrics = Metrics()
+    dispatcher = Dispatcher(router, list(config.models), config.server.queue, observer=metrics)
+    fleet = fleet_factory(config, environment, router, dispatcher, registry)
+    metrics.watch(lambda: fleet.snapshot().workers)
+    node = Node(config, registry, dispatcher, fleet, metrics, own_version())
+    return build_http(node, _lifespan(router, fleet, remove))
+
+
+def build_http(node: Node, lifespan: Callable[[FastAPI], AsyncIterator[None]] | None = None) -> FastAPI:
+    """The HTTP side around a node: routes, error shapes, and the layers of the edge, outermost last."""
+    app = FastAPI(
+        title="mlx-gateway",
+        version=node.version,
+        summary="A team's models behind one OpenAI-compatible address.",
+        lifespan=asynccontextmanager(lifespan) if lifespan is not None else None,
+    )
+    app.state.node = node
+    errors.install(app)
+    for surface in (chat, models, tokenize, health, status):
+        app.include_router(surface.router)
+    server = node.config.server
+    if server.cors_origins:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=list(server.cors_origins), allow_methods=["*"], allow_headers=["*"]
+        )
+    app.add_middleware(BodyLimit, limit=server.max_body)
+    app.add_middleware(RequestBoundary, on_response=node.metrics.on_response)
+    return app
+
+
+def _lifespan(router: Router, fleet: Fleet, remove: Callable[[], object]) -> Callable[[FastAPI], AsyncIterator[None]]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        router.start()
+        try:
+            fleet.start()
+            yield
+        finally:
+            await fleet.stop()
+            await router.close()
+            remove()
+
+    return lifespan
+
+
+def own_version() -> str:
+    try:
+        return version("mlx-gateway")
+    except PackageNotFoundError:  # a checkout that was not installed
+        return "0"

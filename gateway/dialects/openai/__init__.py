@@ -1,0 +1,1 @@
+"""OpenAI's chat completions with vLLM's extra parameters."""

@@ -1,0 +1,82 @@
+"""Chat messages and tools: OpenAI's shapes to the wire's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from gateway.dialects.openai.schema import (
+    AssistantMessage,
+    FunctionTool,
+    InputMessage,
+    MediaContent,
+    Message,
+    Part,
+    RefusalContent,
+    ToolMessage,
+)
+from shared.errors import InvalidRequest, UnsupportedParameter, WrongModality
+from shared.messages import ChatMessage, TextPart, Tool, ToolCall
+
+
+def to_messages(messages: Sequence[Message]) -> tuple[ChatMessage, ...]:
+    """Raises WrongModality for media parts, InvalidRequest for an assistant turn that holds nothing."""
+    return tuple(_message(message, f"messages[{index}]") for index, message in enumerate(messages))
+
+
+def _message(message: Message, at: str) -> ChatMessage:
+    if isinstance(message, AssistantMessage):
+        return _assistant(message, at)
+    content = _parts(message.content, at)
+    if isinstance(message, ToolMessage):
+        return ChatMessage("tool", content, message.name, tool_call_id=message.tool_call_id)
+    return ChatMessage(_role(message), content, message.name)
+
+
+def _role(message: InputMessage) -> str:
+    return "system" if message.role == "developer" else message.role
+
+
+def _assistant(message: AssistantMessage, at: str) -> ChatMessage:
+    reasoning = message.reasoning if message.reasoning is not None else message.reasoning_content
+    calls = tuple(
+        ToolCall(call.id, call.function.name, call.function.arguments or "{}") for call in message.tool_calls or ()
+    )
+    content = _parts(message.content or (), at)
+    if message.content is None and message.refusal:
+        content = (TextPart(message.refusal),)
+    if message.content is None and not (calls or content or reasoning):
+        raise InvalidRequest(
+            f"Invalid value for '{at}.content': an assistant message needs content or tool_calls.",
+            param=f"{at}.content",
+        )
+    return ChatMessage("assistant", content, message.name, reasoning, calls)
+
+
+def _parts(parts: Sequence[Part], at: str) -> tuple[TextPart, ...]:
+    found = []
+    for index, part in enumerate(parts):
+        if isinstance(part, MediaContent):
+            param = f"{at}.content[{index}]"
+            raise WrongModality(
+                f"Invalid value for '{param}': this model reads text, not '{part.type}' parts.", param=param
+            )
+        found.append(TextPart(part.refusal if isinstance(part, RefusalContent) else part.text))
+    return tuple(found)
+
+
+def to_tools(tools: Sequence[FunctionTool]) -> tuple[Tool, ...]:
+    """Raises UnsupportedParameter for a tool that is not a function."""
+    return tuple(_tool(tool, f"tools[{index}]") for index, tool in enumerate(tools))
+
+
+def _tool(tool: FunctionTool, at: str) -> Tool:
+    if tool.type != "function":
+        raise UnsupportedParameter(
+            f"Unsupported value for '{at}.type': only tools of type 'function' are supported.", param=f"{at}.type"
+        )
+    function = tool.function
+    if function is None:
+        raise InvalidRequest(f"Missing required parameter: '{at}.function'.", param=f"{at}.function")
+    parameters = json.dumps(function.parameters or {"type": "object", "properties": {}}, ensure_ascii=False)
+    return Tool(function.name, function.description, parameters, bool(function.strict))

@@ -1,0 +1,171 @@
+"""The fate of every request parameter of chat completions, as one table; the reference page is generated from it.
+
+`refused` holds for values other than null and the neutral ones, which mean the same as leaving the parameter out.
+A name that is not in the table is tolerated and listed in the debug log. The parameters of OpenAI:
+https://platform.openai.com/docs/api-reference/chat/create, vLLM's extras:
+https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from shared.errors import UnsupportedParameter
+
+
+class Fate(StrEnum):
+    HONOURED = "honoured"
+    IGNORED = "ignored"  # accepted, changes nothing here
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """`origin` is the API that defines it, `note` one line for the reference page."""
+
+    name: str
+    fate: Fate
+    note: str
+    origin: str = "openai"
+    neutral: tuple[Any, ...] = ()
+
+
+def _table(fate: Fate, origin: str, rows: Mapping[str, str]) -> tuple[Parameter, ...]:
+    return tuple(Parameter(name, fate, note, origin) for name, note in rows.items())
+
+
+_HONOURED = _table(
+    Fate.HONOURED,
+    "openai",
+    {
+        "model": "id or alias of a hosted model",
+        "messages": "roles system, developer (read as system), user, assistant, tool",
+        "temperature": "0 to 2; 0 is greedy",
+        "top_p": "0 to 1; 0 keeps the likeliest token only",
+        "n": "1 to 32 choices",
+        "stream": "server-sent events",
+        "stream_options": "include_usage; only with stream",
+        "stop": "a text or a list of texts",
+        "max_tokens": "upper bound of generated tokens; the rest of the context is the largest",
+        "max_completion_tokens": "the same under its newer name; wins when both are given",
+        "presence_penalty": "-2 to 2",
+        "frequency_penalty": "-2 to 2",
+        "logit_bias": "token id (as text) to a bias from -100 to 100",
+        "logprobs": "log-probabilities of the content's tokens",
+        "top_logprobs": "0 to 20 alternatives a token; needs logprobs",
+        "seed": "the same seed and parameters give the same answer on the same model",
+        "tools": "functions",
+        "tool_choice": "none or auto",
+        "parallel_tool_calls": "false: at most one call an answer",
+        "response_format": "type text",
+        "reasoning_effort": "handed to the chat template; none turns thinking off",
+    },
+) + _table(
+    Fate.HONOURED,
+    "vllm",
+    {
+        "top_k": "-1 or 0: off",
+        "min_p": "0 to 1",
+        "repetition_penalty": "above 0, up to 10; 1: off",
+        "stop_token_ids": "token ids that end the answer",
+        "ignore_eos": "go on after the model's end token",
+        "min_tokens": "no end before so many tokens",
+        "include_stop_str_in_output": "keep the stop text in the answer",
+        "skip_special_tokens": "false: special tokens appear in the answer",
+        "allowed_token_ids": "only these tokens may be chosen",
+        "add_special_tokens": "let the tokenizer add its special tokens around the template's text",
+        "add_generation_prompt": "false: don't open a new assistant turn",
+        "continue_final_message": "go on with the last assistant message",
+        "include_reasoning": "false: leave the reasoning out of the answer",
+        "chat_template_kwargs": "handed to the chat template",
+    },
+)
+
+_IGNORED = _table(
+    Fate.IGNORED,
+    "openai",
+    {
+        "user": "the client's own label",
+        "safety_identifier": "the client's own label",
+        "metadata": "nothing is stored",
+        "store": "nothing is stored",
+        "service_tier": "there is one tier",
+        "prompt_cache_key": "the prefix cache finds shared beginnings by itself",
+        "prompt_cache_retention": "the prefix cache decides by size",
+        "prompt_cache_options": "the prefix cache decides by size",
+        "prediction": "a hint for speed only",
+        "verbosity": "a hint for OpenAI's models",
+    },
+) + _table(Fate.IGNORED, "vllm", {"request_id": "send the header x-request-id instead"})
+
+
+def _refused(name: str, note: str, *neutral: Any, origin: str = "vllm") -> Parameter:
+    return Parameter(name, Fate.REFUSED, note, origin, neutral)
+
+
+_REFUSED = (
+    _refused("audio", "answers are text", origin="openai"),
+    _refused("modalities", "answers are text", ["text"], [], origin="openai"),
+    _refused("moderation", "answers are not moderated", origin="openai"),
+    _refused("web_search_options", "there is no built-in web search", origin="openai"),
+    _refused("functions", "use tools", [], origin="openai"),
+    _refused("function_call", "use tool_choice", "none", "auto", origin="openai"),
+    _refused("use_beam_search", "answers are sampled", False),
+    _refused("best_of", "use n", 0, 1),
+    _refused("length_penalty", "belongs to beam search", 1),
+    _refused("early_stopping", "belongs to beam search", False),
+    _refused("bad_words", "use logit_bias", []),
+    _refused("prompt_logprobs", "log-probabilities are of the answer only"),
+    _refused("logits_processors", "code doesn't travel in a request", []),
+    _refused("guided_json", "structured answers are not supported yet"),
+    _refused("guided_regex", "structured answers are not supported yet"),
+    _refused("guided_choice", "structured answers are not supported yet"),
+    _refused("guided_grammar", "structured answers are not supported yet"),
+    _refused("guided_decoding_backend", "structured answers are not supported yet"),
+    _refused("guided_whitespace_pattern", "structured answers are not supported yet"),
+    _refused("structural_tag", "structured answers are not supported yet"),
+    _refused("structured_outputs", "structured answers are not supported yet"),
+    _refused("echo", "the answer holds new text only", False),
+    _refused("truncate_prompt_tokens", "a prompt is taken whole or refused"),
+    _refused("spaces_between_special_tokens", "special tokens are written as the tokenizer has them", True),
+    _refused("chat_template", "the model's own template is used"),
+    _refused("documents", "put documents into messages", []),
+    _refused("mm_processor_kwargs", "media are processed as the model has it", {}),
+    _refused("priority", "requests are served fairly", 0),
+    _refused("cache_salt", "the prefix cache is shared"),
+    _refused("return_tokens_as_token_ids", "use /tokenize", False),
+    _refused("return_token_ids", "use /tokenize", False),
+    _refused("thinking_token_budget", "use max_tokens"),
+    _refused("kv_transfer_params", "there is no transfer between nodes"),
+    _refused("vllm_xargs", "there are no extension arguments", {}),
+    _refused("xtc_probability", "this sampler is not supported", 0, origin="mlx-lm"),
+    _refused("xtc_threshold", "this sampler is not supported", 0, origin="mlx-lm"),
+    _refused("adapters", "host a model with the adapter merged", origin="mlx-lm"),
+    _refused("draft_model", "speculation is not the request's choice", origin="mlx-lm"),
+    _refused("num_draft_tokens", "speculation is not the request's choice", 0, origin="mlx-lm"),
+)
+
+PARAMETERS = _HONOURED + _IGNORED + _REFUSED
+KNOWN = frozenset(parameter.name for parameter in PARAMETERS)
+
+
+def _is_neutral(value: Any, neutral: tuple[Any, ...]) -> bool:
+    return value is None or any(value == one and isinstance(value, bool) == isinstance(one, bool) for one in neutral)
+
+
+def refuse_unsupported(body: Mapping[str, Any]) -> None:
+    """Raises UnsupportedParameter for the first parameter that can't be honoured."""
+    for parameter in _REFUSED:
+        if not _is_neutral(body.get(parameter.name), parameter.neutral):
+            raise UnsupportedParameter(
+                f"Unsupported parameter: '{parameter.name}' is not supported ({parameter.note}).",
+                param=parameter.name,
+            )
+
+
+def unknown_names(body: Mapping[str, Any]) -> list[str]:
+    """Names of extra fields, for the debug log: sorted, cut to a sane length."""
+    return sorted(name[:64] for name in body if name not in KNOWN)[:32]

@@ -1,0 +1,126 @@
+"""What a model will need in memory, read from its folder without loading it: config.json and safetensors headers.
+
+An estimate before the fact, for `check` and for placement; the truth comes from the worker (`Ready.weights`, `Stats`).
+Header format: https://github.com/huggingface/safetensors#format
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from shared.errors import ConfigError
+
+_HEADER_MAX = 100 * 2**20  # the format's own bound
+_DTYPES = {"float32": 4, "float16": 2, "bfloat16": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """Bytes. `growing` is what one more token costs; `windowed` the same in layers that keep `window` tokens."""
+
+    weights: int
+    context: int | None = None  # tokens that the model was made for
+    growing: int = 0
+    windowed: int = 0
+    window: int = 0  # tokens
+
+    @property
+    def per_token(self) -> int:
+        """KV cache for one token of a short prompt."""
+        return self.growing + self.windowed
+
+    def row(self, tokens: int) -> int:
+        """KV cache of one request of so many tokens."""
+        return self.growing * tokens + self.windowed * min(tokens, self.window)
+
+
+def estimate(folder: Path) -> Footprint:
+    """Raises ConfigError when the folder holds no readable model."""
+    config = _read_config(folder)
+    text = config.get("text_config")
+    if isinstance(text, dict):
+        config = config | text
+    growing, windowed = _kv_per_token(config)
+    return Footprint(
+        weights=weight_bytes(folder),
+        context=_number(config, "max_position_embeddings"),
+        growing=growing,
+        windowed=windowed,
+        window=_number(config, "sliding_window") or 0,
+    )
+
+
+def weight_bytes(folder: Path) -> int:
+    """The tensors that a loader reads: `model*.safetensors`, or every safetensors file where there is none."""
+    files = sorted(folder.glob("model*.safetensors")) or sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise ConfigError(f"{folder}: holds no safetensors file")
+    return sum(_tensor_bytes(file) for file in files)
+
+
+def _tensor_bytes(file: Path) -> int:
+    try:
+        with file.open("rb") as stream:
+            length = int.from_bytes(stream.read(8), "little")
+            if not 2 <= length <= _HEADER_MAX:
+                raise ValueError("no header")
+            header = json.loads(stream.read(length))
+            end = max((entry["data_offsets"][1] for key, entry in header.items() if key != "__metadata__"), default=0)
+        size = file.stat().st_size
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
+        raise ConfigError(f"{file}: not a safetensors file: {error}") from error
+    if size < 8 + length + end:
+        raise ConfigError(f"{file}: cut short: {size} bytes where its header tells of {8 + length + end}")
+    return int(end)
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{folder}: no readable config.json: {error}") from error
+    if not isinstance(config, dict):
+        raise ConfigError(f"{folder}: config.json is not an object")
+    return config
+
+
+def _number(config: Mapping[str, Any], *names: str) -> int | None:
+    """The first of the names that holds a positive whole number."""
+    for name in names:
+        value = config.get(name)
+        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+            return value
+    return None
+
+
+def _kv_per_token(config: Mapping[str, Any]) -> tuple[int, int]:
+    """Bytes in layers that keep everything, and in layers with a sliding window; recurrent layers keep nothing."""
+    layers = _number(config, "num_hidden_layers", "n_layer", "n_layers") or 0
+    heads = _number(config, "num_attention_heads", "n_head") or 0
+    hidden = _number(config, "hidden_size", "n_embd") or 0
+    latent = _number(config, "kv_lora_rank")
+    if latent:  # MLA keeps one compressed vector instead of keys and values
+        values = latent + (_number(config, "qk_rope_head_dim") or 0)
+    else:
+        head = _number(config, "head_dim") or (hidden // heads if heads else 0)
+        values = 2 * head * (_number(config, "num_key_value_heads") or heads)
+    width = _DTYPES.get(str(config.get("dtype") or config.get("torch_dtype")), 2)
+    full, sliding = _layer_counts(config, layers)
+    return full * values * width, sliding * values * width
+
+
+def _layer_counts(config: Mapping[str, Any], layers: int) -> tuple[int, int]:
+    """How many layers attend to everything and how many to a window."""
+    types = config.get("layer_types")
+    if isinstance(types, list):
+        return types.count("full_attention"), types.count("sliding_attention")
+    if interval := _number(config, "full_attention_interval"):
+        return layers // interval, 0
+    pattern = _number(config, "sliding_window_pattern")
+    if pattern and _number(config, "sliding_window"):
+        return layers // pattern, layers - layers // pattern
+    return layers, 0

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from gateway.routing.dispatch import Times
+from shared.messages import Stats
+from tests.fakes.asgi import Exchange
+from tests.fakes.dispatcher import LOADING, READY, make_app, make_node
+
+STATS = Stats(9, 1, 0, 70, 40, 30, cache_bytes=5, active_bytes=50, peak_bytes=60)
+
+
+async def test_status():
+    node = make_node()
+    node.fleet.facts[:] = [replace(READY, stats=STATS), replace(LOADING, name="org/whisper")]
+    node.metrics.on_queued("chat", Times(0.0))
+    node.metrics.on_sent("chat", Times(0.0, 1.0))
+    node.metrics.on_queued("chat", Times(0.0))
+    done = await Exchange(make_app(node), "/v1/status", method="GET").run()
+    body = json.loads(done.body)
+    assert (done.status, body["version"], body["status"]) == (200, "1.2.3", "loading")
+    assert body["uptime"] >= 0
+    assert body["requests"] == {"running": 1, "waiting": 1}
+    assert body["tokens_per_second"] == 12.5
+    assert body["memory"] == {"active": 50, "peak": 60, "cache": 5}
+    assert body["models"][0]["requests"] == {"running": 1, "waiting": 1}
+    worker = body["workers"][0]
+    assert (worker["name"], worker["state"], worker["pid"], worker["stats"]["steps"]) == ("chat", "ready", 4711, 9)
+
+
+async def test_metrics():
+    node = make_node()
+    done = await Exchange(make_app(node), "/metrics", method="GET").run()
+    assert done.headers["content-type"].startswith("text/plain; version=")
+    assert 'mlx_gateway:model_ready{model="chat"} 1.0' in done.body.decode()
+
+
+async def test_metrics_as_openmetrics():
+    accept = "application/openmetrics-text; version=1.0.0"
+    done = await Exchange(make_app(make_node()), "/metrics", method="GET", accept=accept).run()
+    assert done.headers["content-type"].startswith("application/openmetrics-text")
+    assert done.body.endswith(b"# EOF\n")
+
+
+async def test_the_routes_are_described():
+    done = await Exchange(make_app(make_node()), "/openapi.json", method="GET").run()
+    paths = json.loads(done.body)["paths"]
+    assert {"/v1/chat/completions", "/v1/models", "/tokenize", "/detokenize", "/health", "/v1/status"} <= set(paths)
+    for operations in paths.values():
+        assert all(operation["summary"] and operation["tags"] for operation in operations.values())
+    chat = paths["/v1/chat/completions"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert {"messages", "temperature", "stop"} <= set(chat["properties"])
+    assert "$ref" not in json.dumps(chat)

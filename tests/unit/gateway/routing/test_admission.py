@@ -1,0 +1,122 @@
+import pytest
+
+from gateway.routing.admission import RETRY_LONGEST, RETRY_UNKNOWN, Lane, Refusal, may_enter, retry_after
+from shared.errors import ModelUnavailable, Overloaded
+from tests.fakes.clock import FakeClock
+
+
+class Guest:
+    def __init__(self) -> None:
+        self.got: list[str] = []
+        self.refusals: list[Refusal] = []
+
+    def granted(self, identity: str) -> None:
+        self.got.append(identity)
+
+    def refused(self, refusal: Refusal) -> None:
+        self.refusals.append(refusal)
+
+
+def lane(limit: int = 2) -> Lane:
+    return Lane("chat", limit, FakeClock())
+
+
+def enter(where: Lane) -> Guest:
+    guest = Guest()
+    where.check()
+    where.enter(where.ticket(), guest)
+    return guest
+
+
+@pytest.mark.parametrize(
+    ("free", "queued", "limit", "in_"),
+    [(0, 0, 0, False), (1, 0, 0, True), (0, 1, 2, True), (0, 2, 2, False), (3, 2, 2, True), (2, 2, 2, False)],
+)
+def test_the_door(free: int, queued: int, limit: int, in_: bool) -> None:
+    assert may_enter(free, queued, limit) is in_
+
+
+def test_retry_after_follows_the_recent_rate() -> None:
+    assert retry_after(10, [], 100.0) == RETRY_UNKNOWN
+    assert retry_after(10, [10.0, 20.0], 100.0) == RETRY_UNKNOWN  # too old to tell
+    assert retry_after(10, [90.0, 92.0, 94.0, 96.0, 98.0], 100.0) == 20.0  # one every two seconds
+    assert retry_after(0, [99.9] * 50, 100.0) == 1.0
+    assert retry_after(1000, [41.0], 100.0) == RETRY_LONGEST
+
+
+def test_everybody_waits_while_the_model_loads_then_goes_in_order() -> None:
+    chat = lane(limit=5)
+    guests = [enter(chat) for _ in range(3)]
+    assert chat.queued == 3
+    chat.add_worker("chat.1", 2)
+    assert [guest.got for guest in guests] == [["chat.1"], ["chat.1"], []]
+    chat.release("chat.1")
+    assert guests[2].got == ["chat.1"]
+
+
+def test_a_full_queue_refuses_and_says_when_to_come_back() -> None:
+    chat = lane(limit=1)
+    enter(chat)
+    with pytest.raises(Overloaded) as caught:
+        enter(chat)
+    assert caught.value.status == 429
+    assert caught.value.retry_after == RETRY_UNKNOWN
+    assert chat.queued == 1
+
+
+def test_without_a_queue_a_free_credit_still_serves() -> None:
+    chat = lane(limit=0)
+    chat.add_worker("chat.1", 1)
+    assert enter(chat).got == ["chat.1"]
+    with pytest.raises(Overloaded):
+        enter(chat)
+
+
+def test_who_leaves_the_queue_is_passed_over() -> None:
+    chat = lane()
+    gone, waiter = Guest(), chat.ticket()
+    chat.enter(waiter, gone)
+    other = enter(chat)
+    chat.leave(waiter)
+    chat.leave(waiter)
+    chat.add_worker("chat.1", 1)
+    assert (gone.got, other.got) == ([], ["chat.1"])
+
+
+def test_an_old_ticket_goes_first() -> None:
+    chat = lane()
+    old, replayed = chat.ticket(), Guest()
+    late = enter(chat)
+    chat.enter(old, replayed)
+    chat.add_worker("chat.1", 1)
+    assert (replayed.got, late.got) == (["chat.1"], [])
+
+
+def test_requests_spread_over_incarnations_and_never_to_a_removed_one() -> None:
+    chat = lane()
+    chat.add_worker("a.1", 2)
+    chat.add_worker("b.1", 2)
+    assert sorted(enter(chat).got[0] for _ in range(4)) == ["a.1", "a.1", "b.1", "b.1"]
+    waiting = enter(chat)
+    chat.remove_worker("a.1")
+    chat.release("a.1")  # its credit went with it
+    assert waiting.got == []
+    chat.release("b.1")
+    assert waiting.got == ["b.1"]
+
+
+def test_a_closed_lane_refuses_who_waits_who_comes_and_who_returns() -> None:
+    chat = lane()
+    ticket, returning = chat.ticket(), Guest()
+    waiting = enter(chat)
+    refusal = Refusal("model_unavailable", "broken", 60.0)
+    chat.close(refusal)
+    assert waiting.refusals == [refusal]
+    assert chat.queued == 0
+    with pytest.raises(ModelUnavailable) as caught:
+        chat.check()
+    assert (caught.value.status, caught.value.retry_after) == (503, 60.0)
+    chat.enter(ticket, returning)
+    assert returning.refusals == [refusal]
+    chat.reopen()
+    assert enter(chat).refusals == []
