@@ -69,7 +69,7 @@ async def _complete(
 ) -> dict[str, Any]:
     answer = Completion(identity, wanted.n, logprobs=wanted.logprobs, include_reasoning=wanted.include_reasoning)
     async with node.open(entry, work) as stream:
-        async for event in stream:
+        for event in await stream.whole():
             answer.add(event)
     return answer.result(stream.usage)
 

@@ -54,6 +54,9 @@ class FakeStream:
             return item
         raise StopAsyncIteration
 
+    async def whole(self) -> list[Any]:
+        return [event async for event in self]
+
     async def wait(self, timeout: float) -> bool:
         self.waited.append(timeout)
         first = self._script[0] if self._script else None

@@ -143,6 +143,8 @@ class ResponseFormat(_Lenient):
 
 
 def _as_texts(value: Any) -> Any:
+    if value == "":
+        raise PydanticCustomError("empty", "it must not be empty")
     if isinstance(value, str):
         return [value]
     if isinstance(value, list) or value is None:

@@ -1,5 +1,6 @@
 import asyncio
 import signal
+from collections.abc import Callable
 
 import pytest
 
@@ -9,7 +10,7 @@ from gateway.supervisor.watchdog import FATAL_GRACE, Limits
 from gateway.supervisor.worker import ASK_GRACE, LAST_WORDS, Worker
 from shared.errors import ModelUnavailable
 from shared.lifecycle import State
-from shared.messages import Accepted, Bye, Drain, Fatal, Hello, Loading, Ready, Stats, Stop
+from shared.messages import Bye, Drain, Fatal, Hello, Loading, Ready, Stats, Stop
 from shared.spec import WorkerSpec
 from tests.fakes.clock import FakeClock, settle
 from tests.fakes.supervision import FakeBus, FakeCapacity, FakeProcess, FakeSpawn
@@ -24,7 +25,13 @@ def stats(steps: int) -> Stats:
 class Stage:
     """A worker among stand-ins; time is `clock`."""
 
-    def __init__(self, load_timeout: float = 60, hang_timeout: float = 20, grace: float = 10) -> None:
+    def __init__(
+        self,
+        load_timeout: float = 60,
+        hang_timeout: float = 20,
+        grace: float = 10,
+        on_ready: Callable[[Ready], None] | None = None,
+    ) -> None:
         self.clock = FakeClock()
         self.bus = FakeBus()
         self.capacity = FakeCapacity()
@@ -36,7 +43,7 @@ class Stage:
             capacity=self.capacity,
             limits=Limits(load_timeout, hang_timeout),
             grace=grace,
-            on_ready=self.learned.append,
+            on_ready=on_ready or self.learned.append,
             spawn=self.spawn,
             clock=self.clock,
             sleep=self.clock.sleep,
@@ -185,9 +192,8 @@ async def test_fatal_takes_the_credit_and_a_worker_that_stays_is_killed() -> Non
     await stage.say(Fatal("step_failed", "broken"))
     assert stage.calls[-1] == ("leaving", "chat.1")
     await stage.clock.advance(FATAL_GRACE + 2)
-    assert stage.process.signals == [signal.SIGKILL]
+    assert stage.spawn.processes[0].signals == [signal.SIGKILL]
     assert stage.worker.last_error == "broken"
-    assert stage.worker.incarnation == 1 or stage.worker.state is State.SPAWNED
     await stage.close()
 
 
@@ -200,11 +206,12 @@ async def test_the_watchdog_kills_a_hang() -> None:
         await stage.clock.advance(15)
         await stage.say(stats(n + 1))
     assert stage.worker.state is State.READY
-    first = stage.process
-    for _ in range(3):
-        await stage.clock.advance(7)
+    for _ in range(2):
+        await stage.clock.advance(9)
         await stage.say(stats(3))  # it pulses, but it does not step
-    assert first.signals == [signal.SIGKILL]
+    assert stage.process.signals == []
+    await stage.clock.advance(4)
+    assert stage.spawn.processes[0].signals == [signal.SIGKILL]
     assert ("lost", "chat.1", "worker_lost") in stage.calls
     assert "no progress" in str(stage.worker.last_error)
     stage.bus.open.clear()
@@ -229,7 +236,7 @@ async def test_the_load_deadline() -> None:
     await stage.clock.advance(59)
     assert stage.worker.state is State.LOADING
     await stage.clock.advance(3)
-    assert stage.process.signals == [signal.SIGKILL]
+    assert stage.spawn.processes[0].signals == [signal.SIGKILL]
     assert "not ready within 60 s" in str(stage.worker.last_error)
     await stage.close()
 
@@ -372,10 +379,17 @@ async def test_reports_out_of_turn_change_nothing() -> None:
 
 
 async def test_a_mistake_in_the_supervisor_leaves_no_process_and_no_request() -> None:
-    stage = await Stage().started()
-    await stage.say(Hello("chat", 1, 1))
-    stage.learned.append = None  # type: ignore[method-assign, assignment]
+    def mistake(_: Ready) -> None:
+        raise RuntimeError("a bug")
+
+    stage = Stage(on_ready=mistake)
+    await stage.started()
+    await stage.say(Hello("chat", 1, 1), READY)
+    assert stage.process.signals == [signal.SIGKILL]
+    assert ("lost", "chat.1", "worker_lost") in stage.calls
+    assert stage.worker.state is State.QUARANTINED
+    assert stage.capacity.refusal is not None
+    stage.worker.reset()
+    await settle()
+    assert stage.worker.state is State.SPAWNED
     await stage.close()
-
-
-__all__ = ["Accepted"]

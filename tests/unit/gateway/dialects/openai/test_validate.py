@@ -36,7 +36,7 @@ def said(message):
         ({"min_tokens": -1}, "min_tokens", "at least 0"),
         ({"stop": 5}, "stop", "a string or a list of strings"),
         ({"stop": ["a", 5]}, "stop[1]", "expected a string"),
-        ({"stop": ""}, "stop[0]", "must not be empty"),
+        ({"stop": ""}, "stop", "must not be empty"),
         ({"stop": ["a"] * 65}, "stop", "at most 64"),
         ({"stop_token_ids": [-1]}, "stop_token_ids[0]", "at least 0"),
         ({"logit_bias": {"5": 101}}, "logit_bias.5", "at most 100"),

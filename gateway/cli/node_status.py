@@ -1,0 +1,86 @@
+"""`/v1/status` as a client reads it: only what the terminal shows, tolerant of fields that are absent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from shared.errors import MlxGatewayError
+
+TIMEOUT = 5.0  # seconds for one answer
+_FAILED = ("crashed", "backoff", "quarantined")
+
+
+class NodeUnreachable(MlxGatewayError):
+    """No node answers under the URL; the message says what happened."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLine:
+    """Memory in bytes; `fraction` of the load stage, 0 to 1."""
+
+    name: str
+    kind: str
+    state: str
+    stage: str
+    fraction: float | None
+    error: str
+    running: int
+    room: int
+    queued: int
+    tokens_per_second: float
+    memory: int
+    budget: int
+    restarts: int
+
+    @property
+    def settled(self) -> bool:
+        """It takes requests, or won't without an operator."""
+        return self.state in ("ready", "quarantined")
+
+    @property
+    def words(self) -> str:
+        """What it is doing, or what went wrong."""
+        if self.state in _FAILED:
+            return f"{self.state}: {self.error}" if self.error else self.state
+        return self.stage or self.state
+
+
+def fetch(url: str) -> dict[str, Any]:
+    """Asks a node for its status. Raises NodeUnreachable."""
+    import httpx
+
+    try:
+        answer = httpx.get(f"{url.rstrip('/').removesuffix('/v1')}/v1/status", timeout=TIMEOUT, trust_env=False)
+        answer.raise_for_status()
+        status = answer.json()
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        raise NodeUnreachable(f"no status from {url}: {error}") from error
+    if not isinstance(status, dict):
+        raise NodeUnreachable(f"no status from {url}: the answer is not an object")
+    return status
+
+
+def worker_lines(status: Mapping[str, Any]) -> list[WorkerLine]:
+    return [_line(worker) for worker in status.get("workers") or ()]
+
+
+def _line(worker: Mapping[str, Any]) -> WorkerLine:
+    stats = worker.get("stats") or {}
+    stage, detail = worker.get("stage") or "", worker.get("detail") or ""
+    return WorkerLine(
+        name=str(worker.get("name")),
+        kind=worker.get("kind") or "",
+        state=str(worker.get("state")),
+        stage=f"{stage} {detail}".strip(),
+        fraction=worker.get("fraction"),
+        error=worker.get("last_error") or "",
+        running=worker.get("open_requests") or 0,
+        room=worker.get("max_inflight") or 0,
+        queued=worker.get("queued") or 0,
+        tokens_per_second=worker.get("tokens_per_second") or 0.0,
+        memory=stats.get("active_bytes") or worker.get("weight_bytes") or 0,
+        budget=worker.get("memory_budget") or 0,
+        restarts=worker.get("restarts") or 0,
+    )

@@ -1,0 +1,116 @@
+"""`mlx-gateway serve [MODEL…]`: binds the address first, then builds the app and runs it until a signal comes."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import math
+import signal
+import socket
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from gateway.cli.hosting import add_hosting_arguments, node_config
+from shared.config import Environment, NodeConfig, read_environment
+from shared.errors import ConfigError
+from shared.logs import get_logger, set_up
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from gateway.cli.progress import Greeter
+
+BACKLOG = 2048
+_HEAD_MAX = 64 * 2**10  # bytes of request line and headers, where h11 parses
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_hosting_arguments(parser)
+    parser.add_argument("--host", help="address to listen on (127.0.0.1)")
+    parser.add_argument("--port", type=int, help="port to listen on (8000; 0 lets the system choose)")
+    parser.add_argument("--continuous-batching", action="store_true", help="accepted; batching is always continuous")
+    parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"))
+    parser.add_argument("--log-style", choices=("text", "json"))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serves until SIGINT or SIGTERM, then drains and returns 0; 1 when the start failed."""
+    environment = _environment(args)
+    config, origin = node_config(args, environment)
+    with listen(config.server.host, config.server.port) as listener:
+        url = address(listener)
+        greeter = _greeter(config, url)
+        set_up(environment.log_level, environment.log_style, stream=greeter.stream if greeter else None)
+        get_logger("gateway.cli").info("starting", url=url, config=origin, models=len(config.models))
+        server = _server(config, environment)
+        signal.signal(signal.SIGTERM, _leave)
+        if greeter:
+            greeter.start()
+        try:
+            server.run(sockets=[listener])
+        except KeyboardInterrupt:
+            pass  # uvicorn raises the signal again once it has shut down
+        finally:
+            if greeter:
+                greeter.stop()
+    return 0 if server.started else 1
+
+
+def _leave(*_: object) -> None:
+    """SIGTERM before the server runs, or raised again by uvicorn after it has shut down: a stop on request."""
+    raise SystemExit(0)
+
+
+def _environment(args: argparse.Namespace) -> Environment:
+    found = read_environment()
+    return replace(found, log_level=args.log_level or found.log_level, log_style=args.log_style or found.log_style)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket, taken before any worker is started. Raises ConfigError when the address can't be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise ConfigError(f"{host}:{port} is in use; stop what runs there or choose another --port") from error
+        raise ConfigError(f"can't listen on {host}:{port}: {error.strerror or error}") from error
+
+
+def address(listener: socket.socket) -> str:
+    """The URL under which a client on this machine reaches the socket."""
+    host, port = listener.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 (it is compared, not bound)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _server(config: NodeConfig, environment: Environment) -> uvicorn.Server:
+    import uvicorn
+
+    from gateway.app import create_app
+
+    return uvicorn.Server(
+        uvicorn.Config(
+            create_app(config, environment),
+            loop="auto",  # uvloop where it exists
+            http="httptools",
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            backlog=BACKLOG,
+            timeout_graceful_shutdown=math.ceil(config.node.stop_grace),
+            h11_max_incomplete_event_size=_HEAD_MAX,
+        )
+    )
+
+
+def _greeter(config: NodeConfig, url: str) -> Greeter | None:
+    """For a person at a terminal; a service manager gets log lines only."""
+    if not sys.stderr.isatty():
+        return None
+    from gateway.cli.progress import Greeter
+
+    return Greeter(url, {name: entry.aliases for name, entry in config.models.items()})

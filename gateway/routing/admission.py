@@ -1,0 +1,153 @@
+"""Who may wait for a model, and who gets its next free credit.
+
+A `Lane` owns one model's credits and queue. It decides at the door (`check`), then hands out credits: at once when
+one is free, else in the order of `fairness.choose`. While the model loads everybody waits; when it can't be had the
+lane is closed and says why.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway.routing.fairness import Waiter, choose
+from shared.errors import Overloaded, RequestError, from_code
+
+RATE_WINDOW = 60.0  # seconds of completions that the estimate looks at
+RETRY_UNKNOWN = 5.0  # seconds, when nothing has completed lately
+RETRY_LONGEST = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a model can't be had, as data: every refused request gets an error of its own."""
+
+    code: str
+    message: str
+    retry_after: float | None = None  # seconds
+
+    def error(self) -> RequestError:
+        return from_code(self.code, self.message, retry_after=self.retry_after)
+
+
+def may_enter(free: int, queued: int, limit: int) -> bool:
+    """Whether one more request may come in: a credit is free for it, or the queue has room."""
+    return free > queued or queued < limit
+
+
+def retry_after(queued: int, completions: Sequence[float], now: float) -> float:
+    """Seconds until `queued` requests are served at the recent rate of completions (times on the clock of `now`)."""
+    recent = [at for at in completions if now - at <= RATE_WINDOW]
+    if not recent:
+        return RETRY_UNKNOWN
+    rate = len(recent) / max(now - recent[0], 1.0)
+    return float(min(RETRY_LONGEST, max(1, math.ceil(max(queued, 1) / rate))))
+
+
+class Candidate(Protocol):
+    """A request at the lane."""
+
+    def granted(self, identity: str) -> None:
+        """A credit on this incarnation is taken for it."""
+        ...
+
+    def refused(self, refusal: Refusal) -> None:
+        """The model can't be had any more; it has left the queue."""
+        ...
+
+
+@dataclass(slots=True)
+class _Credit:
+    limit: int
+    open: int = 0
+
+    @property
+    def free(self) -> int:
+        return max(0, self.limit - self.open)
+
+
+class Lane:
+    """Credits and queue of one model."""
+
+    def __init__(self, model: str, limit: int, clock: Callable[[], float]) -> None:
+        self.model = model
+        self.closed: Refusal | None = None
+        self._limit = limit
+        self._clock = clock
+        self._credits: dict[str, _Credit] = {}
+        self._waiting: dict[Waiter, Candidate] = {}
+        self._tickets = itertools.count()
+        self._completions: deque[float] = deque(maxlen=256)
+
+    @property
+    def queued(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def free(self) -> int:
+        return sum(credit.free for credit in self._credits.values())
+
+    def check(self) -> None:
+        """The door. Raises Overloaded (429) when the queue is full, or the error of the closed lane (503)."""
+        if self.closed is not None:
+            raise self.closed.error()
+        if not may_enter(self.free, self.queued, self._limit):
+            wait = retry_after(self.queued, self._completions, self._clock())
+            raise Overloaded(
+                f"The model `{self.model}` has {self.queued} requests waiting; try again later.", retry_after=wait
+            )
+
+    def ticket(self) -> Waiter:
+        """A place in the order of arrival; a request keeps it when it has to queue again."""
+        return Waiter(next(self._tickets))
+
+    def enter(self, waiter: Waiter, candidate: Candidate) -> None:
+        """Queues a request; it may be granted, or refused by a closed lane, before this returns."""
+        if self.closed is not None:
+            candidate.refused(self.closed)
+        else:
+            self._waiting[waiter] = candidate
+            self._pump()
+
+    def leave(self, waiter: Waiter) -> None:
+        """Out of the queue. Idempotent."""
+        self._waiting.pop(waiter, None)
+
+    def add_worker(self, identity: str, limit: int) -> None:
+        """`limit` requests at a time may be open on this incarnation."""
+        self._credits[identity] = _Credit(limit)
+        self._pump()
+
+    def remove_worker(self, identity: str) -> None:
+        """Nothing more goes to this incarnation. Idempotent."""
+        self._credits.pop(identity, None)
+
+    def release(self, identity: str) -> None:
+        """A request on this incarnation has settled."""
+        self._completions.append(self._clock())
+        if credit := self._credits.get(identity):
+            credit.open -= 1
+            self._pump()
+
+    def close(self, refusal: Refusal) -> None:
+        """The model can't be had: whoever waits is refused, as is whoever comes."""
+        self.closed = refusal
+        waiting, self._waiting = self._waiting, {}
+        for candidate in waiting.values():
+            candidate.refused(refusal)
+
+    def reopen(self) -> None:
+        self.closed = None
+
+    def _pump(self) -> None:
+        while self._waiting and self._credits:
+            identity, credit = max(self._credits.items(), key=lambda item: item[1].free)
+            if not credit.free:
+                return
+            candidate = self._waiting.pop(choose(self._waiting))
+            credit.open += 1
+            candidate.granted(identity)

@@ -1,0 +1,99 @@
+"""Opens requests and keeps the lanes: the only door between the API and the workers.
+
+The API calls `open`; the supervisor reports each worker's life (`worker_ready` … `close_model`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+from gateway.bus.router import Blob, Router
+from gateway.routing.admission import Lane, Refusal
+from gateway.routing.registry import ModelEntry
+from gateway.routing.stream import NoObserver, RequestObserver, Stream, Times
+from shared.codec import encode
+from shared.errors import CodecError, InvalidRequest, ShuttingDown, WorkerLost
+from shared.messages import Work
+
+__all__ = ["Dispatcher", "NoObserver", "RequestObserver", "Stream", "Times"]
+
+SHUTTING_DOWN = Refusal(ShuttingDown.code, "The gateway is shutting down.", retry_after=5.0)
+
+
+class Dispatcher:
+    """One lane a model. Not started, nothing to close: it lives in the event loop of its caller."""
+
+    def __init__(
+        self,
+        router: Router,
+        models: Iterable[str],
+        queue_limit: int,
+        *,
+        observer: RequestObserver | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.clock = clock
+        self._router = router
+        self._observer = observer or NoObserver()
+        self._lanes = {model: Lane(model, queue_limit, clock) for model in models}
+        self._shutting_down = False
+
+    def open(
+        self, entry: ModelEntry, work: Work, blobs: Sequence[Blob] = (), *, deadline: float | None = None
+    ) -> Stream:
+        """Takes a request in, or refuses it here and now; call it inside the event loop.
+
+        `deadline` is a moment on `self.clock` (time.monotonic). Raises Overloaded, ModelUnavailable, ShuttingDown, or
+        InvalidRequest for values that can't travel (text that is not Unicode, numbers beyond 64 bits).
+        """
+        lane = self._lanes[entry.name]
+        lane.check()
+        try:
+            frame = encode(work)
+        except CodecError as error:
+            raise InvalidRequest("the request holds text that is not valid Unicode, or a number too large") from error
+        stream = Stream(
+            entry.name,
+            work.request,
+            frame,
+            blobs,
+            router=self._router,
+            lane=lane,
+            observer=self._observer,
+            clock=self.clock,
+        )
+        stream.start(None if deadline is None else deadline - self.clock())
+        return stream
+
+    def queued(self, model: str) -> int:
+        return self._lanes[model].queued
+
+    # ------------------------------------------------------------------ the supervisor reports
+    def worker_ready(self, model: str, identity: str, limit: int) -> None:
+        """Requests may go to this incarnation, `limit` at a time."""
+        self._lanes[model].add_worker(identity, limit)
+
+    def worker_leaving(self, model: str, identity: str) -> None:
+        """Nothing more goes there; what runs there may end."""
+        self._lanes[model].remove_worker(identity)
+
+    def worker_lost(self, model: str, identity: str, message: str, code: str = WorkerLost.code) -> None:
+        """The incarnation is gone: each of its requests is replayed or fails, here and now."""
+        self._lanes[model].remove_worker(identity)
+        self._router.mailboxes.fail_all(identity, code, message)
+
+    def close_model(self, model: str, refusal: Refusal) -> None:
+        """The model can't be had: refuses who waits and who comes."""
+        self._lanes[model].close(SHUTTING_DOWN if self._shutting_down else refusal)
+
+    def open_model(self, model: str) -> None:
+        """The model is there or on its way: requests may wait for it."""
+        if not self._shutting_down:
+            self._lanes[model].reopen()
+
+    def shut_down(self) -> None:
+        """From now on every model refuses with ShuttingDown; what runs goes on."""
+        self._shutting_down = True
+        for lane in self._lanes.values():
+            lane.close(SHUTTING_DOWN)

@@ -1,0 +1,269 @@
+"""One request on its way: queued, running, done. The consumer's end of its mailbox.
+
+    queued ──credit──► running ──terminal──► done
+       ▲                  │
+       └── worker died, nothing shown, first time ──┘
+
+Cancel, deadline and disconnect end it from any state: out of the queue, or `Cancel` to the worker, whose credit comes
+back when the worker has answered (or died).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Literal, Protocol, Self
+
+from gateway.bus.mailbox import Event, Terminal
+from gateway.bus.router import Blob, Router
+from gateway.routing.admission import Lane, Refusal
+from shared.errors import Cancelled, DeadlineExceeded, WorkerLost, from_code
+from shared.logs import get_logger
+from shared.messages import Accepted, Cancel, ChoiceFinished, Failed, Finished, Usage
+
+log = get_logger("gateway.dispatch")
+
+StreamState = Literal["queued", "running", "done"]
+
+
+@dataclass(slots=True)
+class Times:
+    """Moments on the dispatcher's clock, in seconds; `first` is the first delta."""
+
+    enqueued: float
+    sent: float | None = None
+    first: float | None = None
+    done: float | None = None
+
+
+class RequestObserver(Protocol):
+    """Hooks for metrics, each called at most once a request, synchronously."""
+
+    def on_queued(self, model: str, times: Times) -> None:
+        """It passed the door."""
+        ...
+
+    def on_sent(self, model: str, times: Times) -> None:
+        """It got its credit and went to a worker; a replay is not reported."""
+        ...
+
+    def on_first(self, model: str, times: Times) -> None:
+        """Its first delta arrived."""
+        ...
+
+    def on_done(self, model: str, outcome: str, usage: Usage, times: Times) -> None:
+        """It ended. `outcome`: the last finish reason, "finished" for work without choices, or an error's code."""
+        ...
+
+
+class NoObserver:
+    """Observes nothing."""
+
+    def on_queued(self, model: str, times: Times) -> None:
+        return
+
+    def on_sent(self, model: str, times: Times) -> None:
+        return
+
+    def on_first(self, model: str, times: Times) -> None:
+        return
+
+    def on_done(self, model: str, outcome: str, usage: Usage, times: Times) -> None:
+        return
+
+
+class Stream:
+    """An async iterator of `Accepted` and deltas that ends after `Finished` and raises a RequestError on `Failed`.
+
+    Use it with `async with`: leaving early, or a cancellation while waiting, cancels the request. `wait` is for
+    keep-alives: unlike a timeout around `anext` it leaves the request alone.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        request: str,
+        frame: bytes,
+        blobs: Sequence[Blob],
+        *,
+        router: Router,
+        lane: Lane,
+        observer: RequestObserver,
+        clock: Callable[[], float],
+    ) -> None:
+        self.model = model
+        self.request = request
+        self.state: StreamState = "queued"
+        self.times = Times(clock())
+        self._frame = frame
+        self._blobs = tuple(blobs)
+        self._router = router
+        self._lane = lane
+        self._observer = observer
+        self._clock = clock
+        self._mailbox = router.mailboxes.open(request, self)
+        self._waiter = lane.ticket()
+        self._held: str | None = None  # the incarnation whose credit it holds
+        self._outcome = "finished"
+        self._retry_after: float | None = None
+        self._shown = self._accepted = self._replayed = self._over = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._whole: list[Event] | None = None  # what `whole` has so far; nothing of it is shown
+
+    # ------------------------------------------------------------------ the consumer
+    @property
+    def usage(self) -> Usage:
+        """Tokens so far; exact once the stream has ended."""
+        return self._mailbox.usage
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Event:
+        while not self._over:
+            event = self._mailbox.take()
+            if event is None:
+                try:
+                    await self._mailbox.filled()
+                except asyncio.CancelledError:
+                    self.cancel()
+                    raise
+            elif isinstance(event, Failed):
+                self._over = True
+                raise from_code(event.code, event.message, param=event.param, retry_after=self._retry_after)
+            elif isinstance(event, Accepted) and self._accepted:
+                continue  # of a replay
+            else:
+                self._show(event)
+                return event
+        raise StopAsyncIteration
+
+    async def whole(self) -> list[Event]:
+        """All events at once. Nothing is shown before the end, so a worker's death replays the request at any time."""
+        self._whole = []
+        async for event in self:
+            self._whole.append(event)
+        return self._whole
+
+    async def wait(self, seconds: float) -> bool:
+        """Whether the next event is there within `seconds`."""
+        if self._over or self._mailbox.has_events:
+            return True
+        try:
+            await asyncio.wait_for(self._mailbox.filled(), seconds)
+        except TimeoutError:
+            return False
+        return True
+
+    async def aclose(self) -> None:
+        """Ends the request if it runs. Idempotent."""
+        self.cancel()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.cancel()
+
+    def _show(self, event: Event) -> None:
+        if isinstance(event, Accepted):
+            self._accepted = True
+            return
+        self._over = isinstance(event, Finished)
+        if self._whole is None:
+            self._shown = True
+            self._frame, self._blobs = b"", ()  # can't be replayed any more
+
+    # ------------------------------------------------------------------ verbs
+    def start(self, timeout: float | None) -> None:
+        """Goes to the lane; gives up after `timeout` seconds."""
+        self._observer.on_queued(self.model, self.times)
+        if timeout is not None:
+            self._timer = asyncio.get_running_loop().call_later(max(0.0, timeout), self._expire)
+        self._lane.enter(self._waiter, self)
+
+    def cancel(self) -> None:
+        """The client is gone. Idempotent."""
+        self._over = True
+        self._abort(Cancelled.code, "the request was cancelled")
+
+    def _expire(self) -> None:
+        self._abort(DeadlineExceeded.code, "the request took longer than it may")
+
+    def _abort(self, code: str, message: str) -> None:
+        if self.state == "done":
+            return
+        running = self._held
+        self._lane.leave(self._waiter)
+        self._mailbox.close(Failed(self.request, code, message))
+        if running is None:
+            self._router.mailboxes.settle(self._mailbox)
+            return
+        try:
+            self._router.send(running, Cancel(self.request))
+        except WorkerLost:
+            log.debug("a cancel found its worker gone", request=self.request, worker=running)
+
+    # ------------------------------------------------------------------ the lane calls
+    def granted(self, identity: str) -> None:
+        self.state = "running"
+        self._held = identity
+        self._router.mailboxes.bind(self._mailbox, identity)
+        try:
+            self._router.send_frames(identity, self._frame, self._blobs)
+        except WorkerLost:
+            self._lane.remove_worker(identity)
+            self._go_back()
+            return
+        if self.times.sent is None:
+            self.times.sent = self._clock()
+            self._observer.on_sent(self.model, self.times)
+
+    def refused(self, refusal: Refusal) -> None:
+        self._retry_after = refusal.retry_after
+        self._mailbox.close(Failed(self.request, refusal.code, refusal.message))
+        self._router.mailboxes.settle(self._mailbox)
+
+    # ------------------------------------------------------------------ the mailbox calls
+    def on_first_delta(self) -> None:
+        if self.times.first is not None:
+            return
+        self.times.first = self._clock()
+        self._observer.on_first(self.model, self.times)
+
+    def on_choice(self, finished: ChoiceFinished) -> None:
+        self._outcome = finished.reason
+
+    def on_end(self, terminal: Terminal) -> None:
+        self.state = "done"
+        self.times.done = self._clock()
+        if self._timer is not None:
+            self._timer.cancel()
+        outcome = terminal.code if isinstance(terminal, Failed) else self._outcome
+        self._observer.on_done(self.model, outcome, terminal.usage, self.times)
+
+    def on_settled(self) -> None:
+        if self._held is not None:
+            self._lane.release(self._held)
+            self._held = None
+
+    def on_lost(self, failed: Failed) -> bool:
+        """Replays a request that has shown nothing, once."""
+        if failed.code != WorkerLost.code or self.state != "running" or self._shown or self._replayed:
+            return False
+        self._replayed = True
+        log.info("replaying a request", request=self.request, model=self.model)
+        self._go_back()
+        return True
+
+    def _go_back(self) -> None:
+        self.state = "queued"
+        self._held = None
+        if self._whole is not None:
+            self._whole.clear()
+        self._router.mailboxes.rewind(self._mailbox)
+        self._lane.enter(self._waiter, self)

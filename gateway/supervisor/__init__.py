@@ -1,0 +1,1 @@
+"""The worker processes: spawn, lifecycle, watchdog, the fleet."""

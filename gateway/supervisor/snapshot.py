@@ -1,0 +1,65 @@
+"""What `/v1/status` and `/health/ready` tell about the workers: values, taken at one moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import psutil
+
+from shared.lifecycle import State
+from shared.messages import Kind, Stats
+
+NodeStatus = Literal["ready", "loading", "degraded"]
+_ON_THE_WAY = (State.SPAWNED, State.LOADING, State.BACKOFF, State.CRASHED)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerFacts:
+    """Memory in bytes, `fraction` of the load stage from 0 to 1. The counters in `stats` are the incarnation's."""
+
+    name: str
+    kind: Kind | None
+    aliases: tuple[str, ...]
+    capabilities: tuple[str, ...]
+    context: int | None
+    state: State
+    incarnation: int
+    pid: int | None
+    stage: str | None  # while it loads
+    fraction: float | None
+    detail: str
+    restarts: int
+    last_error: str | None
+    device: str | None
+    max_inflight: int
+    open_requests: int  # sent and not answered
+    queued: int  # waiting in the gateway
+    tokens_per_second: float
+    stats: Stats | None  # the worker's last pulse: running, waiting, steps, tokens, memory
+    rss_bytes: int
+    weight_bytes: int
+    memory_budget: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class FleetSnapshot:
+    workers: tuple[WorkerFacts, ...]
+
+    @property
+    def status(self) -> NodeStatus:
+        """`degraded`: a model is down for good; `loading`: one is on its way; `ready`: all are there."""
+        states = [worker.state for worker in self.workers]
+        if all(state is State.READY for state in states):
+            return "ready"
+        return "loading" if all(state is State.READY or state in _ON_THE_WAY for state in states) else "degraded"
+
+
+def rss_bytes(pid: int | None) -> int:
+    """Resident memory of a process, 0 once it is gone. A system call, no disk: fit for the event loop."""
+    if pid is None:
+        return 0
+    try:
+        return int(psutil.Process(pid).memory_info().rss)
+    except psutil.Error:
+        return 0

@@ -1,0 +1,81 @@
+"""A real node in a process of its own, for tests that talk to it over HTTP as users do."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+PATIENCE = 120.0  # seconds; how long a slow machine may take, never how fast we are
+
+
+@dataclass(frozen=True)
+class Node:
+    url: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def get(self, path: str) -> httpx.Response:
+        return httpx.get(self.url + path, timeout=PATIENCE)
+
+    def status(self) -> dict[str, Any]:
+        answer: dict[str, Any] = self.get("/v1/status").json()
+        return answer
+
+    def worker(self, name: str = "demo-chat") -> dict[str, Any]:
+        return next(worker for worker in self.status()["workers"] if worker["name"] == name)
+
+    def chat(self, **body: Any) -> httpx.Response:
+        body = {"model": "demo-chat", "messages": [{"role": "user", "content": "Hello!"}], **body}
+        return httpx.post(self.url + "/v1/chat/completions", json=body, timeout=PATIENCE)
+
+
+def until(condition: Callable[[], Any]) -> Any:
+    """Polls what another process does; returns the first true answer, fails when none comes."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        if found := condition():
+            return found
+        time.sleep(0.02)
+    raise AssertionError("it did not happen in time")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def serve(log: Path, *arguments: str, ready: bool = True) -> Iterator[Node]:
+    """`mlx-gateway serve ARGUMENTS` on a free port; `ready`: wait until its models are."""
+    port = free_port()
+    command = [sys.executable, "-m", "gateway", "serve", *arguments, "--port", str(port)]
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        node = Node(f"http://127.0.0.1:{port}", process, log)
+        try:
+            until(lambda: _answers(node, "/health/ready" if ready else "/health"))
+            yield node
+        finally:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+            process.wait(PATIENCE)
+
+
+def _answers(node: Node, path: str) -> bool:
+    if node.process.poll() is not None:
+        raise AssertionError(f"the node ended with {node.process.returncode}:\n{node.log.read_text()}")
+    try:
+        return node.get(path).status_code == 200
+    except httpx.TransportError:
+        return False
