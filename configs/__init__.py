@@ -1,0 +1,1 @@
+"""What the wheel carries beside the code: the demo and its configuration."""

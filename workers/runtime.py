@@ -94,7 +94,8 @@ class Runtime:
             ready = engine.load(spec, self._progress)
         except Exception as error:  # the process's boundary
             fatal = _load_failure(self._spec, error)
-            _log.exception("the model can't be loaded", code=fatal.code)
+            report = _log.error if isinstance(error, MlxGatewayError) else _log.exception
+            report("the model can't be loaded", code=fatal.code, reason=fatal.message)
             self._link.send(fatal)
             return None
         self.loading = False

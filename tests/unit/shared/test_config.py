@@ -1,0 +1,213 @@
+"""shared/config: units, the YAML and its mistakes, the environment."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+import shared.config.environment as environment
+from shared.config import NodeConfig, load_config, read_environment
+from shared.config.environment import child_environment
+from shared.config.units import parse_budget, parse_duration, parse_size
+from shared.errors import ConfigError
+
+
+def write(folder: Path, text: str) -> Path:
+    file = folder / "node.yaml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def mistakes(folder: Path, text: str) -> list[str]:
+    """The lines of the error, without the folder."""
+    with pytest.raises(ConfigError) as caught:
+        load_config(write(folder, text))
+    return [line.removeprefix(f"{folder}/") for line in caught.value.message.splitlines()]
+
+
+# ---------------------------------------------------------------- units
+@pytest.mark.parametrize(
+    ("written", "size"),
+    [("512MB", 512 * 10**6), ("1.5 GiB", 3 * 2**29), ("4k", 4000), (" 2 TB ", 2 * 10**12), ("7", 7), (8, 8), ("9b", 9)],
+)
+def test_a_size(written: object, size: int) -> None:
+    assert parse_size(written) == size
+
+
+@pytest.mark.parametrize("written", ["", "big", "-1GB", "1 PB", "1,5GB", True, None, "1GB2"])
+def test_not_a_size(written: object) -> None:
+    with pytest.raises(ValueError, match="is not a size"):
+        parse_size(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"), [("30s", 30.0), ("5m", 300.0), ("250ms", 0.25), ("1.5h", 5400.0), ("1d", 86400.0), (2, 2.0)]
+)
+def test_a_duration(written: object, seconds: float) -> None:
+    assert parse_duration(written) == seconds
+
+
+def test_not_a_duration() -> None:
+    with pytest.raises(ValueError, match="'soon' is not a duration"):
+        parse_duration("soon")
+
+
+def test_a_budget_is_a_share_or_a_size() -> None:
+    assert parse_budget("75%") == 0.75
+    assert parse_budget(0.5) == 0.5
+    assert parse_budget("64GiB") == 64 * 2**30
+    assert isinstance(parse_budget("64GiB"), int)
+
+
+@pytest.mark.parametrize("written", ["0%", "101%", "-5%", 0, "much%"])
+def test_not_a_budget(written: object) -> None:
+    with pytest.raises(ValueError, match=r"share|0 bytes|could not convert"):
+        parse_budget(written)
+
+
+# ---------------------------------------------------------------- the file
+def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
+    assert load_config(write(tmp_path, "")) == NodeConfig()
+
+
+def test_values_are_read_in_their_units(tmp_path: Path) -> None:
+    config = load_config(
+        write(
+            tmp_path,
+            "server: {port: 9000, max_body: 1MiB, keep_alive: 2s}\n"
+            "node: {memory_budget: 50%}\n"
+            "models:\n"
+            "  chat: {source: org/name, aliases: [default], sampling: {temperature: 0.7}}\n",
+        )
+    )
+    assert (config.server.port, config.server.max_body, config.server.keep_alive) == (9000, 2**20, 2.0)
+    assert config.node.memory_budget == 0.5
+    assert config.models["chat"].sampling.temperature == 0.7
+
+
+def test_relative_folders_belong_to_the_file(tmp_path: Path) -> None:
+    (tmp_path / "beside").mkdir()
+    config = load_config(
+        write(
+            tmp_path,
+            "models:\n"
+            "  a: {source: ./folder}\n"
+            "  b: {source: beside}\n"
+            "  c: {source: mlx-community/some-model}\n"
+            "  d: {source: /elsewhere}\n",
+        )
+    )
+    sources = [config.models[name].source for name in "abcd"]
+    assert sources == [str(tmp_path / "folder"), str(tmp_path / "beside"), "mlx-community/some-model", "/elsewhere"]
+
+
+def test_an_unknown_key_names_line_path_and_nearest_key(tmp_path: Path) -> None:
+    text = "server:\n  port: 1\nmodels:\n  chat:\n    source: x\n    max_bach: 3\n"
+    assert mistakes(tmp_path, text) == ["node.yaml:6: models.chat.max_bach: unknown key; did you mean 'max_batch'?"]
+
+
+def test_an_unknown_key_without_a_neighbour_lists_the_known(tmp_path: Path) -> None:
+    assert mistakes(tmp_path, "zzz: 1\n") == ["node.yaml:1: zzz: unknown key; known keys: models, node, server"]
+
+
+def test_unknown_keys_in_nested_sections(tmp_path: Path) -> None:
+    text = "models:\n  chat:\n    source: x\n    sampling:\n      temprature: 1\n"
+    assert mistakes(tmp_path, text) == [
+        "node.yaml:5: models.chat.sampling.temprature: unknown key; did you mean 'temperature'?"
+    ]
+
+
+def test_every_mistake_has_its_line(tmp_path: Path) -> None:
+    text = "server:\n  port: 70000\n  keep_alive: soon\nmodels:\n  chat: {kind: poem}\n"
+    found = mistakes(tmp_path, text)
+    assert [line.split(": ")[:2] for line in found] == [
+        ["node.yaml:2", "server.port"],
+        ["node.yaml:3", "server.keep_alive"],
+        ["node.yaml:5", "models.chat.source"],
+        ["node.yaml:5", "models.chat.kind"],
+    ]
+    assert found[1].endswith("'soon' is not a duration such as 30s, 5m or 1h")
+
+
+def test_a_key_written_twice(tmp_path: Path) -> None:
+    text = "models:\n  chat: {source: x}\n  chat: {source: y}\n"
+    assert mistakes(tmp_path, text) == ["node.yaml:3: not valid YAML: the key 'chat' is written twice"]
+
+
+@pytest.mark.parametrize("alias", ["a", "both"])
+def test_an_alias_with_two_owners(tmp_path: Path, alias: str) -> None:
+    text = f"models:\n  a: {{source: x, aliases: [both]}}\n  b:\n    source: y\n    aliases:\n      - {alias}\n"
+    assert mistakes(tmp_path, text) == [f"node.yaml:6: models.b.aliases: {alias!r} already names 'a'"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("models: [", "not valid YAML"),
+        ("a: *b", "not valid YAML"),
+        ("!!python/object/apply:os.getcwd []", "not valid YAML"),
+        ("- 1", "the file: "),
+        ("models: 3", "models: "),
+        ("[a]: 3", "node.yaml:1: not valid YAML: a key must be text"),
+        ("{a: 1}: 3", "a key must be text"),
+        ("1: 2", "node.yaml:1: 1: "),
+        ("a: &x {b: *x}", "not valid YAML"),
+        ("\x00", "not valid YAML"),
+        ("[" * 3000, "not valid YAML"),
+    ],
+)
+def test_what_is_not_a_configuration(tmp_path: Path, text: str, says: str) -> None:
+    assert says in mistakes(tmp_path, text)[0]
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="can't be read"):
+        load_config(tmp_path / "absent.yaml")
+    (tmp_path / "latin.yaml").write_bytes(b"server: \xff")
+    with pytest.raises(ConfigError, match="can't be read"):
+        load_config(tmp_path / "latin.yaml")
+
+
+# ---------------------------------------------------------------- the environment
+def test_the_environment_is_read() -> None:
+    found = read_environment(
+        {
+            "MLX_GATEWAY_CONFIG": "node.yaml",
+            "MLX_GATEWAY_HOST": "0.0.0.0",
+            "MLX_GATEWAY_PORT": "9000",
+            "MLX_GATEWAY_URL": "http://node",
+            "MLX_GATEWAY_RUNTIME_DIR": "/run/x",
+            "MLX_GATEWAY_LOG_LEVEL": "DEBUG",
+            "MLX_GATEWAY_LOG_STYLE": "json",
+            "PATH": "/bin",
+        }
+    )
+    assert (found.config, found.host, found.port, found.url) == ("node.yaml", "0.0.0.0", 9000, "http://node")
+    assert (found.runtime_dir, found.log_level, found.log_style) == ("/run/x", "debug", "json")
+
+
+def test_an_empty_variable_is_none() -> None:
+    assert read_environment({"MLX_GATEWAY_PORT": "", "MLX_GATEWAY_CONFIG": ""}) == environment.Environment()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("PORT", "80a"), ("PORT", "65536"), ("LOG_LEVEL", "x"), ("LOG_STYLE", "x")]
+)
+def test_a_bad_variable_is_named(name: str, value: str) -> None:
+    with pytest.raises(ConfigError, match=f"MLX_GATEWAY_{name} is '{value}'"):
+        read_environment({f"MLX_GATEWAY_{name}": value})
+
+
+@pytest.mark.parametrize(
+    ("platform", "cuda", "compiled"), [("linux", False, False), ("linux", True, True), ("darwin", False, True)]
+)
+def test_only_the_cpu_build_of_linux_runs_uncompiled(
+    monkeypatch: pytest.MonkeyPatch, platform: str, cuda: bool, compiled: bool
+) -> None:
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr(environment, "_has_cuda_build", lambda: cuda)
+    monkeypatch.delenv("MLX_DISABLE_COMPILE", raising=False)
+    monkeypatch.setenv("HF_HOME", "/models")
+    variables = child_environment()
+    assert ("MLX_DISABLE_COMPILE" not in variables) is compiled
+    assert variables["HF_HOME"] == "/models"

@@ -1,0 +1,96 @@
+"""shared/footprint: memory read from a folder without loading it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.errors import ConfigError
+from shared.footprint import Footprint, estimate
+
+QWEN = {
+    "num_hidden_layers": 36,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "head_dim": 128,
+    "hidden_size": 4096,
+    "max_position_embeddings": 40960,
+    "torch_dtype": "bfloat16",
+}
+
+
+def safetensors(size: int) -> bytes:
+    header = json.dumps({"__metadata__": {}, "w": {"dtype": "U8", "shape": [size], "data_offsets": [0, size]}}).encode()
+    return len(header).to_bytes(8, "little") + header + bytes(size)
+
+
+def model(folder: Path, config: object, **files: bytes) -> Path:
+    (folder / "config.json").write_text(json.dumps(config))
+    for name, data in (files or {"model": safetensors(64)}).items():
+        (folder / f"{name}.safetensors").write_bytes(data)
+    return folder
+
+
+def test_grouped_query_attention(tmp_path: Path) -> None:
+    found = estimate(model(tmp_path, QWEN))
+    assert found == Footprint(weights=64, context=40960, growing=36 * 2 * 8 * 128 * 2)
+    assert found.per_token == 147456
+    assert found.row(1000) == 147_456_000
+
+
+@pytest.mark.parametrize(
+    ("changes", "growing", "windowed"),
+    [
+        ({"dtype": "float32"}, 4 * 36 * 2048, 0),
+        ({"head_dim": None, "num_key_value_heads": None}, 2 * 36 * 2 * 4096, 0),
+        ({"kv_lora_rank": 512, "qk_rope_head_dim": 64}, 2 * 36 * 576, 0),
+        ({"layer_types": ["full_attention", "sliding_attention", "linear_attention"]}, 2 * 2048, 2 * 2048),
+        ({"full_attention_interval": 4}, 2 * 9 * 2048, 0),
+        ({"sliding_window": 512, "sliding_window_pattern": 6}, 2 * 6 * 2048, 2 * 30 * 2048),
+        ({"sliding_window": 512}, 2 * 36 * 2048, 0),
+    ],
+)
+def test_other_caches(tmp_path: Path, changes: dict[str, Any], growing: int, windowed: int) -> None:
+    found = estimate(model(tmp_path, QWEN | changes))
+    assert (found.growing, found.windowed) == (growing, windowed)
+
+
+def test_a_window_stops_growing() -> None:
+    assert Footprint(weights=0, growing=1, windowed=10, window=100).row(1000) == 2000
+
+
+def test_a_multimodal_model_describes_its_text_part(tmp_path: Path) -> None:
+    assert estimate(model(tmp_path, {"text_config": QWEN})).per_token == 147456
+
+
+def test_a_model_without_attention_keeps_no_tokens(tmp_path: Path) -> None:
+    assert estimate(model(tmp_path, {"model_type": "whisper"})) == Footprint(weights=64)
+
+
+def test_shards_are_added_and_duplicates_of_other_tools_left_out(tmp_path: Path) -> None:
+    shards = {"model-00001-of-00002": safetensors(10), "model-00002-of-00002": safetensors(20)}
+    assert estimate(model(tmp_path, QWEN, **shards, consolidated=safetensors(30))).weights == 30
+
+
+def test_other_names_count_where_there_is_no_model_file(tmp_path: Path) -> None:
+    assert estimate(model(tmp_path, QWEN, weights=safetensors(7))).weights == 7
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"1234", b"\xff" * 64, (9).to_bytes(8, "little") + b"[1, 2, 3]", safetensors(64)[:-1]]
+)
+def test_a_broken_file_is_named(tmp_path: Path, data: bytes) -> None:
+    with pytest.raises(ConfigError, match=r"model\.safetensors: (not a safetensors file|cut short)"):
+        estimate(model(tmp_path, QWEN, model=data))
+
+
+def test_a_folder_without_a_model(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"config\.json"):
+        estimate(tmp_path)
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(ConfigError, match="holds no safetensors file"):
+        estimate(tmp_path)
+    (tmp_path / "config.json").write_text("[]")
+    with pytest.raises(ConfigError, match="not an object"):
+        estimate(tmp_path)
