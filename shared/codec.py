@@ -57,6 +57,8 @@ def encode(message: Any, blobs: list[Frame] | None = None) -> bytes:
 
     Raises CodecError for anything else, and for a blob where no list is given.
     """
+    if type(message) not in _ENCODERS:
+        raise CodecError(f"{type(message).__name__} is not a message")
     try:
         return bytes(msgpack.packb(message, default=partial(_pack, blobs)))
     except (TypeError, ValueError, OverflowError) as error:

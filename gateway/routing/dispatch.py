@@ -49,15 +49,16 @@ class Dispatcher:
         """
         lane = self._lanes[entry.name]
         lane.check()
+        frames = list(blobs)  # a MediaPart knows its frame by position; blobs inside the work come behind
         try:
-            frame = encode(work)
+            frame = encode(work, frames)
         except CodecError as error:
             raise InvalidRequest("the request holds text that is not valid Unicode, or a number too large") from error
         stream = Stream(
             entry.name,
             work.request,
             frame,
-            blobs,
+            frames,
             router=self._router,
             lane=lane,
             observer=self._observer,

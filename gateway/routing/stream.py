@@ -265,5 +265,6 @@ class Stream:
         self._held = None
         if self._whole is not None:
             self._whole.clear()
+            self._accepted = False
         self._router.mailboxes.rewind(self._mailbox)
         self._lane.enter(self._waiter, self)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import psutil
 from gateway.bus.router import Router
 from gateway.routing.dispatch import Dispatcher
 from gateway.routing.registry import Registry
-from gateway.supervisor.placement import divide, node_budget
+from gateway.supervisor.placement import divide, node_budget, wired_limit
 from gateway.supervisor.process import Sleep, Spawn, spawn
 from gateway.supervisor.snapshot import FleetSnapshot, WorkerFacts, rss_bytes
 from gateway.supervisor.watchdog import Limits
@@ -54,11 +55,13 @@ class Fleet:
         self._clock = clock
         limits = Limits(config.node.load_timeout, config.node.hang_timeout)
         total = node_budget(config.node.memory_budget, psutil.virtual_memory().total)
-        budgets = divide(total, [_weights(name, model.source) for name, model in config.models.items()])
+        weights = [_weights(name, model.source) for name, model in config.models.items()]
+        budgets = divide(total, weights)
         self._workers: dict[str, Worker] = {}
-        for (name, model), budget in zip(config.models.items(), budgets, strict=True):
+        for (name, model), budget, weight in zip(config.models.items(), budgets, weights, strict=True):
+            spec = _spec(name, model, registry[name].kind, router.endpoint, log_level, log_style)
             self._workers[name] = Worker(
-                _spec(name, model, registry[name].kind, router.endpoint, budget, log_level, log_style),
+                replace(spec, memory_budget=budget, wired_limit=wired_limit(weight, budget)),
                 bus=router,
                 capacity=dispatcher,
                 limits=limits,
@@ -119,7 +122,7 @@ class Fleet:
 
 
 def _spec(
-    name: str, model: ModelConfig, kind: Kind | None, endpoint: str, budget: int, log_level: str, log_style: str
+    name: str, model: ModelConfig, kind: Kind | None, endpoint: str, log_level: str, log_style: str
 ) -> WorkerSpec:
     return WorkerSpec(
         name=name,
@@ -134,7 +137,6 @@ def _spec(
         reasoning_parser=model.reasoning_parser,
         trust_remote_code=model.trust_remote_code,
         prefix_cache=model.prefix_cache,
-        memory_budget=budget,
         log_level=log_level,
         log_style=log_style,
     )

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from shared.config.schema import ModelConfig, NodeConfig
 from shared.errors import ConfigError
 
+DEFAULT = "default"  # the one alias that several models may have: each is the default of its kind
 Path_ = tuple[str | int, ...]
 
 
@@ -106,7 +107,7 @@ def _duplicates(config: NodeConfig) -> list[tuple[Path_, str]]:
     found: list[tuple[Path_, str]] = []
     for name, model in config.models.items():
         for index, alias in enumerate(model.aliases):
-            if alias in owner:
+            if alias in owner and alias != DEFAULT:
                 at = ("models", name, "aliases", index)
                 found.append((at, f"models.{name}.aliases: {alias!r} already names {owner[alias]!r}"))
             owner.setdefault(alias, name)

@@ -113,4 +113,4 @@ class RecordingRouter(Router):
     def send_frames(self, identity: str, frame: bytes, blobs: tuple[Blob, ...] | list[Blob] = ()) -> None:  # type: ignore[override]
         if identity in self.unreachable:
             raise WorkerLost("the worker can't be reached")
-        self.sent.append((identity, decode(frame), tuple(blobs)))
+        self.sent.append((identity, decode(frame, blobs), tuple(blobs)))

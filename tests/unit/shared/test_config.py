@@ -211,3 +211,9 @@ def test_only_the_cpu_build_of_linux_runs_uncompiled(
     variables = child_environment()
     assert ("MLX_DISABLE_COMPILE" not in variables) is compiled
     assert variables["HF_HOME"] == "/models"
+
+
+def test_several_models_may_each_be_the_default_of_their_kind(tmp_path: Path) -> None:
+    file = tmp_path / "node.yaml"
+    file.write_text("models:\n  a: {source: x, aliases: [default]}\n  b: {source: y, aliases: [default]}\n")
+    assert [model.aliases for model in load_config(file).models.values()] == [("default",), ("default",)]

@@ -1,36 +1,9 @@
 import pytest
 
-from gateway.bus.mailbox import Event, Mailbox, Mailboxes, Terminal
+from gateway.bus.mailbox import Mailbox, Mailboxes
 from shared.errors import InternalError
 from shared.messages import Accepted, ChoiceFinished, Failed, Finished, ReasoningDelta, TextDelta, Usage
-
-
-class Owner:
-    def __init__(self, takes_back: bool = False) -> None:
-        self.calls: list[object] = []
-        self.takes_back = takes_back
-
-    def on_first_delta(self) -> None:
-        self.calls.append("first")
-
-    def on_choice(self, finished: ChoiceFinished) -> None:
-        self.calls.append(finished.reason)
-
-    def on_end(self, terminal: Terminal) -> None:
-        self.calls.append(terminal)
-
-    def on_settled(self) -> None:
-        self.calls.append("settled")
-
-    def on_lost(self, failed: Failed) -> bool:
-        return self.takes_back
-
-
-def everything(mailbox: Mailbox) -> list[Event]:
-    found = []
-    while event := mailbox.take():
-        found.append(event)
-    return found
+from tests.fakes.addressee import Owner, everything
 
 
 def opened(owner: Owner, identity: str = "chat.1", request: str = "r") -> tuple[Mailboxes, Mailbox]:

@@ -24,7 +24,7 @@ from shared.messages import (
     TextDelta,
     Usage,
 )
-from tests.unit.gateway.bus.test_mailbox import Owner, everything
+from tests.fakes.addressee import Owner, everything
 
 
 class Ears:

@@ -19,6 +19,7 @@ from shared.errors import (
 )
 from shared.messages import (
     Accepted,
+    Blob,
     Cancel,
     ChoiceFinished,
     Delta,
@@ -28,6 +29,7 @@ from shared.messages import (
     Prompt,
     Sampling,
     TextDelta,
+    Transcribe,
     Usage,
 )
 from tests.fakes.clock import FakeClock, settle
@@ -174,6 +176,13 @@ async def test_what_cannot_travel_is_the_clients_mistake(bad: Generate) -> None:
     assert bench.open("r").state == "running"
 
 
+async def test_blobs_inside_the_work_follow_those_beside_it() -> None:
+    bench = Bench()
+    bench.dispatcher.open(ENTRY, Transcribe("r", Blob(b"sound")), [b"image"])
+    ((_, sent, blobs),) = bench.router.sent
+    assert (sent, blobs) == (Transcribe("r", Blob(b"sound")), (b"image", b"sound"))
+
+
 async def test_leaving_a_queued_request_takes_it_out_of_the_queue() -> None:
     bench = Bench()
     first = bench.open("a")
@@ -283,6 +292,19 @@ async def test_a_request_that_showed_something_ends_with_its_partial_usage() -> 
     assert stream.usage == Usage(prompt_tokens=5, completion_tokens=2)
     bench.ready("chat.2")
     assert len(bench.sent) == 1
+
+
+async def test_a_whole_answer_is_replayed_from_its_beginning() -> None:
+    bench = Bench()
+    stream = bench.open("a")
+    reader = asyncio.create_task(stream.whole())
+    bench.answer(Accepted("a", 5), text("a", "old"))
+    await settle()
+    bench.die()
+    bench.ready("chat.2")
+    answer = [Accepted("a", 5), text("a", "new"), Finished("a", Usage(5, 0, 1))]
+    bench.answer(*answer, identity="chat.2")
+    assert await reader == answer
 
 
 async def test_a_cancelled_request_is_not_replayed() -> None:

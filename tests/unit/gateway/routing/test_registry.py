@@ -80,7 +80,7 @@ def test_an_absurdly_long_name_is_not_said_back() -> None:
 
 
 def test_the_wrong_modality_says_what_the_model_is_for() -> None:
-    with pytest.raises(WrongModality, match="`embed`.* is for embeddings") as caught:
+    with pytest.raises(WrongModality, match=r"`embed`.* is for embeddings") as caught:
         registry().resolve("text-embedding-3", CHAT)
     assert (caught.value.status, caught.value.param) == (400, "model")
 

@@ -1,6 +1,8 @@
 import asyncio
+import os
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -34,16 +36,16 @@ async def test_the_specification_is_the_first_line_and_the_pipe_stays_open() -> 
     assert await waiting == 7
 
 
-async def test_what_a_worker_started_dies_with_it() -> None:
-    script = (
-        "import subprocess, sys, os; sys.stdin.readline();"
-        "child = subprocess.Popen([sys.executable, '-c', 'import time; print(flush=True); time.sleep(600)'],"
-        " stdout=subprocess.PIPE); child.stdout.readline(); os.write(1, b'')\n"
-        "child.wait(); sys.exit(5)"
-    )
-    process = await run(script)
-    assert await kill(process) == -signal.SIGKILL
-    process.signal(signal.SIGKILL)  # idempotent once it is gone
+async def test_what_a_worker_started_dies_with_it(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    grandchild = f"import time; pipe = open({str(fifo)!r}, 'w'); print('up', file=pipe, flush=True); time.sleep(600)"
+    process = await run(f"import subprocess, sys; subprocess.run([sys.executable, '-c', {grandchild!r}])")
+    with await asyncio.to_thread(fifo.open) as pipe:
+        assert await asyncio.to_thread(pipe.readline) == "up\n"
+        assert await kill(process) == -signal.SIGKILL
+        assert await asyncio.to_thread(pipe.read) == ""  # its only writer is gone
+    process.signal(signal.SIGKILL)  # idempotent
 
 
 async def test_a_worker_that_is_dead_at_once_is_no_error_of_spawn() -> None:

@@ -1,0 +1,152 @@
+import asyncio
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from gateway.routing.dispatch import Dispatcher
+from gateway.routing.registry import Registry
+from gateway.supervisor.fleet import Fleet
+from gateway.supervisor.snapshot import rss_bytes
+from shared.config import NodeConfig
+from shared.errors import ShuttingDown
+from shared.lifecycle import State
+from shared.messages import Fatal, Generate, Hello, Loading, Prompt, Ready, Stats
+from tests.fakes.clock import FakeClock, settle
+from tests.fakes.supervision import FakeSpawn, RecordingRouter
+
+GB = 10**9
+
+
+class Stage:
+    def __init__(self, **models: dict[str, object]) -> None:
+        config = NodeConfig.model_validate({"node": {"memory_budget": "8GB", "stop_grace": 3}, "models": models})
+        self.clock = FakeClock()
+        self.spawn = FakeSpawn()
+        self.router = RecordingRouter()
+        self.registry = Registry.from_config(config, lambda _: "llm")
+        self.dispatcher = Dispatcher(self.router, config.models, config.server.queue, clock=self.clock)
+        self.fleet = Fleet(
+            config,
+            router=self.router,
+            dispatcher=self.dispatcher,
+            registry=self.registry,
+            log_level="debug",
+            spawn=self.spawn,
+            clock=self.clock,
+            sleep=self.clock.sleep,
+        )
+
+    async def say(self, name: str, *reports: Hello | Loading | Ready | Stats | Fatal) -> None:
+        life = self.fleet.worker(name).life
+        assert life is not None
+        for report in reports:
+            life.received(report)
+        await settle()
+
+    async def close(self) -> None:
+        closing = asyncio.create_task(self.fleet.stop())
+        await self.clock.advance(60)
+        await closing
+
+
+def weights(folder: Path, size: int) -> str:
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    header = json.dumps({"w": {"dtype": "U8", "shape": [size], "data_offsets": [0, size]}}).encode()
+    (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(size))
+    return str(folder)
+
+
+async def test_a_specification_carries_the_models_configuration(tmp_path: Path) -> None:
+    stage = Stage(
+        chat={
+            "source": weights(tmp_path / "m", 1000),
+            "max_batch": 4,
+            "context": 512,
+            "sampling": {"temperature": 0.5},
+            "tool_parser": "json_tools",
+            "reasoning_parser": "qwen3",
+            "prefix_cache": "1GB",
+            "trust_remote_code": True,
+        },
+        other={"source": "org/hub-model", "kind": "embedding"},
+    )
+    stage.fleet.start()
+    await settle()
+    chat, other = stage.spawn.specs
+    assert chat.identity == "chat.1"
+    assert chat.endpoint == stage.router.endpoint
+    assert (chat.kind, chat.max_batch, chat.context) == ("llm", 4, 512)
+    assert chat.sampling == {"temperature": 0.5}
+    assert (chat.tool_parser, chat.reasoning_parser, chat.trust_remote_code) == ("json_tools", "qwen3", True)
+    assert (chat.prefix_cache, chat.log_level) == (GB, "debug")
+    assert other.kind == "embedding"
+    assert (chat.memory_budget, other.memory_budget) == (4 * GB + 500, 4 * GB - 500)
+    await stage.close()
+
+
+async def test_the_snapshot_tells_the_truth_at_each_stage() -> None:
+    stage = Stage(chat={"source": "org/chat", "aliases": ["default"]})
+    stage.fleet.start()
+    await settle()
+    await stage.say("chat", Hello("chat", 1, 7), Loading("download", 0.25, "3 of 12 files"))
+    (facts,) = stage.fleet.snapshot().workers
+    assert (facts.state, facts.stage, facts.fraction, facts.detail) == (
+        State.LOADING,
+        "download",
+        0.25,
+        "3 of 12 files",
+    )
+    assert (facts.pid, facts.kind, facts.stats) == (101, None, None)
+    assert stage.fleet.snapshot().status == "loading"
+
+    await stage.say("chat", Ready("llm", 16, 4096, "cpu", ("tools",), weights=9), Stats(5, 2, 1, 30, 10, 100, 1, 2, 3))
+    stage.clock.now += 2
+    await stage.say("chat", Stats(9, 2, 1, 30, 10, 160, 1, 2, 3))
+    (facts,) = stage.fleet.snapshot().workers
+    assert (facts.state, facts.stage, facts.fraction) == (State.READY, None, None)
+    assert (facts.kind, facts.context, facts.capabilities, facts.aliases) == ("llm", 4096, ("tools",), ("default",))
+    assert (facts.device, facts.max_inflight, facts.weight_bytes) == ("cpu", 16, 9)
+    assert facts.stats == Stats(9, 2, 1, 30, 10, 160, 1, 2, 3)
+    assert facts.tokens_per_second == 30
+    assert stage.fleet.snapshot().status == "ready"
+    stage.dispatcher.open(stage.registry["chat"], Generate("r", Prompt(text="x")))
+    (facts,) = stage.fleet.snapshot().workers
+    assert (facts.open_requests, facts.queued) == (1, 0)
+    await stage.close()
+
+
+async def test_one_model_down_for_good_is_a_degraded_node() -> None:
+    stage = Stage(good={"source": "org/good"}, bad={"source": "org/bad"})
+    stage.fleet.start()
+    await settle()
+    await stage.say("good", Hello("good", 1, 1), Ready("llm", 1, 1, "cpu"))
+    await stage.say("bad", Hello("bad", 1, 1), Fatal("config_error", "no such folder"))
+    stage.spawn.processes[1].exit(1)
+    await settle()
+    snapshot = stage.fleet.snapshot()
+    assert snapshot.status == "degraded"
+    assert [facts.last_error for facts in snapshot.workers] == [None, "no such folder"]
+    await stage.close()
+
+
+async def test_stopping_refuses_first_and_reaps_all() -> None:
+    stage = Stage(a={"source": "org/a"}, b={"source": "org/b"})
+    stage.fleet.start()
+    await settle()
+    closing = asyncio.create_task(stage.fleet.stop())
+    await settle()
+    with pytest.raises(ShuttingDown):
+        stage.dispatcher.open(stage.registry["a"], Generate("r", Prompt(text="x")))
+    assert [facts.state for facts in stage.fleet.snapshot().workers] == [State.STOPPING] * 2
+    await stage.clock.advance(60)
+    await closing
+    assert [facts.state for facts in stage.fleet.snapshot().workers] == [State.STOPPED] * 2
+    assert all(process.closed for process in stage.spawn.processes)
+
+
+def test_resident_memory_of_a_process() -> None:
+    assert rss_bytes(os.getpid()) > 10**6
+    assert rss_bytes(None) == rss_bytes(2**22 + 1) == 0
