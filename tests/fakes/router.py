@@ -35,7 +35,7 @@ class FakeGateway:
         """The next message, whatever it is; its blobs are in `blobs`."""
         assert self.socket.poll(PATIENCE), "the worker said nothing"
         self.identity, head, *self.blobs = self.socket.recv_multipart()
-        message: Up = decode(head)
+        message: Up = decode(head, self.blobs)
         return message
 
     def hear_until(self, wanted: Callable[[Up], bool]) -> list[Up]:

@@ -18,8 +18,8 @@ def ignore(*_: Any) -> None:
 
 
 def test_a_kind_that_this_build_lacks_is_named() -> None:
-    with pytest.raises(ConfigError, match=r"can't serve models of kind 'tts'; it serves llm"):
-        engines.engine_path("tts")
+    with pytest.raises(ConfigError, match=r"can't serve models of kind 'oracle'; it serves llm"):
+        engines.engine_path("oracle")
 
 
 def test_engines_are_imported_when_needed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,5 +43,5 @@ def test_host_finds_folder_and_kind_and_limits_memory_first(tmp_path: Path, monk
 
 
 def test_a_stated_kind_is_not_detected(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="'reranker'"):
-        engines.host(WorkerSpec("r", 1, "ipc://x", str(tmp_path), kind="reranker"), ignore)
+    with pytest.raises(ConfigError, match="'oracle'"):
+        engines.host(WorkerSpec("r", 1, "ipc://x", str(tmp_path), kind="oracle"), ignore)

@@ -11,7 +11,7 @@ import pytest
 
 from shared.codec import encode
 from shared.errors import CodecError
-from shared.messages import Accepted, Bye, Cancel, Drain, Hello, Loading, Stats, Stop
+from shared.messages import Accepted, Blob, Bye, Hello, Sound, Stats, Step, Stop
 from shared.spec import WorkerSpec
 from tests.fakes.router import FakeGateway, fake_gateway
 from workers.link import Link
@@ -64,8 +64,8 @@ def test_frames_leave_in_order_from_any_thread_with_their_blobs() -> None:
         sender.start()
         assert [gateway.next(Accepted).request for _ in range(300)] == [f"r{n}" for n in range(300)]
         sender.join()
-        link.send(Loading("load"), [b"sound"])
-        gateway.next(Loading)
+        link.send(Step((Sound("r", Blob(b"sound"), 0.5),)))
+        assert gateway.next(Step).deltas == (Sound("r", Blob(b"sound"), 0.5),)
         assert gateway.blobs == [b"sound"]
 
 
