@@ -113,7 +113,7 @@ class DecodeBatch:
             ]
             index = choose_group(state.length, sizes, self.solo)
             if index is None:
-                self._groups.append(Group(self._layers))
+                self._groups.append(Group(self._layers, alone=self.solo))
                 self._members.append([])
                 self._groups[-1].join([state])
                 self._members[-1].append(row)

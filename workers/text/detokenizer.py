@@ -44,7 +44,8 @@ class Vocabulary:
 
     def _build(self, inner: Any) -> list[bytes] | None:
         decoder = _decoder_of(inner)
-        names = inner.convert_ids_to_tokens(list(range(len(inner))))
+        # By the largest id, not by their number: ids may have gaps.
+        names = inner.convert_ids_to_tokens(list(range(max(inner.get_vocab().values()) + 1)))
         added = {int(i): str(token) for i, token in inner.added_tokens_decoder.items()}
         if decoder == "ByteLevel":
             spell = _spell_byte_level

@@ -60,10 +60,14 @@ class Layers:
 
 
 class Group:
-    """Rows of similar length that share one cache a layer."""
+    """Rows of similar length that share one cache a layer.
 
-    def __init__(self, layers: Layers) -> None:
+    `alone`: a single row of a model that can share nothing; it stays in the library's own single-row caches.
+    """
+
+    def __init__(self, layers: Layers, alone: bool = False) -> None:
         self._layers = layers
+        self._alone = alone
         self.columns = Columns()
         self.caches: list[Any] = [RowsCache(self.columns) if kv else None for kv in layers.is_kv]
 
@@ -81,6 +85,11 @@ class Group:
 
     def join(self, states: Sequence[RowState]) -> None:
         """Appends rows, in order."""
+        if self._alone:
+            (state,) = states
+            self.columns = Columns(state.length, [0])
+            self.caches = self._layers.single(Match(state.length, state.span, state.others))
+            return
         short = max(state.length for state in states) - self.columns.width
         if short > 0:
             self._shift(short)
@@ -113,11 +122,14 @@ class Group:
         """Keys and values of a row's tokens [start, end), as views."""
         left = self.columns.left[row]
         kv = [cache for cache, is_kv in zip(self.caches, self._layers.is_kv, strict=True) if is_kv]
+        if self._alone:
+            return [(cache.keys[:, :, start:end], cache.values[:, :, start:end]) for cache in kv]
         return [cache.read(row, left + start, left + end) for cache in kv]
 
     def others(self, row: int) -> list[Any]:
         """Copies of a row's caches in the layers that keep no plain keys and values."""
-        found = [c.extract(row) for c, kv in zip(self.caches, self._layers.is_kv, strict=True) if not kv]
+        kept = [cache for cache, is_kv in zip(self.caches, self._layers.is_kv, strict=True) if not is_kv]
+        found = copy.deepcopy(kept) if self._alone else [cache.extract(row) for cache in kept]
         mx.async_eval([cache.state for cache in found])
         return found
 

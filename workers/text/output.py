@@ -98,6 +98,7 @@ class RowOutput:
         self._tool_text = ""
         self._calls = 0
         self._before = state[0]  # the segment's state, to notice its change
+        self._thought = self._before == "reasoning"
         self._trim = True  # newlines at the start of a segment belong to the template
         self._held_newlines = ""
         self._logprobs: list[TokenLogprob] = []
@@ -105,13 +106,13 @@ class RowOutput:
 
     def push(self, token: int, logprob: TokenLogprob | None, produced: int) -> list[Delta]:
         """Takes the row's next token; `produced` counts it."""
-        if logprob is not None:
-            self._logprobs.append(logprob)
         self._tokens.append(token)
         if self._state[0] == "reasoning":
             self.reasoning_tokens += 1
         if token in self._params.stop_token_ids and produced > self._params.min_tokens:
             return self._end("stop", None if token in self._eos else token)
+        if logprob is not None:  # a token that ends the answer is no part of it
+            self._logprobs.append(logprob)
         piece = _Piece()
         stop = self._take(self._detokenizer.add(token), piece)
         if stop is not None:
@@ -127,9 +128,9 @@ class RowOutput:
         if met is None:
             self._state, rest, name = self._machine.flush(self._state)
             met = self._segment(name, rest, piece)
+        if met is None and self._tool_text:
+            met = self._end_tool(piece, cut=self._tools is None or self._tools.closes)
         if met is None:
-            if self._tool_text:
-                piece.text += self._parse_calls(piece, cut=True)
             piece.text += self._stops.rest()
         else:
             reason, stop = "stop", met
@@ -139,7 +140,10 @@ class RowOutput:
         if self._calls and reason == "stop":
             reason = "tool_calls"
         self.finished = ChoiceFinished(self.request, self.choice, reason, stop)
-        return [self.finished]
+        if not self._tokens:
+            return [self.finished]
+        kind = ReasoningDelta if self._before == "reasoning" else TextDelta
+        return [kind(self.request, self.choice, "", *self._drain()), self.finished]
 
     def _take(self, text: str, piece: _Piece) -> str | None:
         """Sends new text through the stages; returns the stop string it met."""
@@ -154,9 +158,12 @@ class RowOutput:
 
     def _segment(self, name: str, text: str, piece: _Piece) -> str | None:
         if name != self._before:
-            if self._before == "tool":
-                piece.text += self._parse_calls(piece, cut=False)
-            self._before, self._trim, self._held_newlines = name, True, ""
+            was, self._before = self._before, name
+            self._thought = self._thought or name == "reasoning"
+            self._trim, self._held_newlines = True, ""
+            stop = self._end_tool(piece, cut=False) if was == "tool" else None
+            if stop is not None:
+                return stop
         if name == "tool":
             self._tool_text += text
             return None
@@ -164,13 +171,16 @@ class RowOutput:
         if name == "reasoning":
             piece.reasoning += text
             return None
+        return self._answer(text, piece)
+
+    def _answer(self, text: str, piece: _Piece) -> str | None:
         out, stop = self._stops.feed(text)
         piece.text += out
         return stop
 
     def _without_frame(self, text: str, hold_end: bool) -> str:
         """Drops the newlines with which templates frame a segment."""
-        if self._trim and self._framed:
+        if self._trim and (self._thought or self._calls):
             text = text.lstrip("\n")
             self._trim = not text
         if not hold_end:
@@ -180,22 +190,18 @@ class RowOutput:
         self._held_newlines = text[len(kept) :]
         return kept
 
-    @property
-    def _framed(self) -> bool:
-        return self._before == "reasoning" or self.reasoning_tokens > 0 or self._calls > 0
-
-    def _parse_calls(self, piece: _Piece, cut: bool) -> str:
-        """Turns the collected tool text into calls; text that is no call is given back as it was."""
+    def _end_tool(self, piece: _Piece, cut: bool) -> str | None:
+        """Turns the collected tool text into calls; text that is no call is an answer as it stands."""
         text, self._tool_text = self._tool_text, ""
         parsed = self._tools.parse(text) if self._tools and not cut else None
         if parsed is None:
-            return self._tools.restore(text, closed=not cut) if self._tools else text
+            return self._answer(self._tools.restore(text, closed=not cut) if self._tools else text, piece)
         for call in parsed:
             piece.calls.append(
                 ToolCallDelta(self.request, self.choice, self._calls, call.id, call.name, call.arguments)
             )
             self._calls += 1
-        return ""
+        return None
 
     def _deltas(self, piece: _Piece) -> list[Delta]:
         deltas: list[Delta] = []

@@ -1,6 +1,6 @@
 """One sampler call a step for the whole batch: every parameter is an array over the rows.
 
-Order as in vLLM: penalties and bias on the logits, then temperature, top-k, top-p, min-p, then a draw. The draw is the
+Order as in vLLM: bias and penalties on the logits, then temperature, min-p, top-k, top-p, then a draw. The draw is the
 inverse of the cumulative distribution at one uniform number a row, from a key made of the row's seed and the number of
 its token: a row's tokens don't depend on who shares the batch. Logits are [rows, vocabulary].
 
@@ -9,6 +9,7 @@ A batch pays only for what its rows ask for: without top-k and top-p nothing is 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ import mlx.core as mx
 
 from workers.platform.sampling import SamplingParams
 
+_LEAST_TEMPERATURE = 1e-5  # vLLM's; below it float32 overflows, and the draw is greedy long before
 _U_MAX = 1 - 2.0**-22  # a uniform number times the total must stay below the total in float32
 
 
@@ -46,9 +48,9 @@ class RowSampler:
         self._greedy = [p.greedy for p in params]
         self._all_greedy = all(self._greedy)
         self._any_greedy = any(self._greedy)
-        self._temperature = _column([1.0 if p.greedy else p.temperature for p in params])
+        self._temperature = _column([1.0 if p.greedy else max(p.temperature, _LEAST_TEMPERATURE) for p in params])
         self._top_k = _column([p.top_k or vocab_size for p in params], mx.int32)
-        self._top_p = _column([p.top_p for p in params])
+        self._top_p = _column([p.top_p if p.top_p < 1 else math.inf for p in params])  # 1 keeps all, whatever rounds
         self._min_p = _column([max(p.min_p, 1e-30) for p in params])
         drawn = [p for p in params if not p.greedy]
         self._sorts = any(p.top_k or p.top_p < 1 for p in drawn)
@@ -76,13 +78,13 @@ class RowSampler:
         return Draw(tokens, *self._logprobs(logits, tokens))
 
     def _adjust(self, logits: mx.array, steps: Sequence[int], counts: TokenCounts | None) -> mx.array:
+        if self._bias is not None:
+            logits = logits + self._bias
         if self._penalised and counts is not None:
             seen = counts.prompt | (counts.output > 0)
             scaled = mx.where(logits > 0, logits / self._repetition, logits * self._repetition)
             logits = mx.where(seen, scaled, logits)
             logits = logits - self._frequency * counts.output - self._presence * (counts.output > 0)
-        if self._bias is not None:
-            logits = logits + self._bias
         if self._no_eos is not None:
             early = [done < least for done, least in zip(steps, self._min_tokens, strict=True)]
             if any(early):
@@ -107,13 +109,13 @@ class RowSampler:
         return mx.where(mx.array(self._greedy), mx.argmax(logits, axis=-1), drawn)
 
     def _threshold(self, weights: mx.array) -> mx.array:
-        """The smallest weight that top-k, top-p and min-p all keep, [rows, 1]."""
+        """The smallest weight that min-p, top-k and top-p all keep, [rows, 1]."""
         ordered = mx.sort(weights, axis=-1)[:, ::-1]
         rank = mx.arange(self._vocab)[None]
-        within = mx.where(rank < self._top_k, ordered, 0)
+        keep = (rank < self._top_k) & (ordered >= self._min_p)
+        within = mx.where(keep, ordered, 0)
         before = mx.cumsum(within, axis=-1) - within
-        keep = (rank < self._top_k) & (before < self._top_p * within.sum(axis=-1, keepdims=True))
-        keep = (keep & (ordered >= self._min_p)) | (rank == 0)
+        keep = (keep & (before < self._top_p * within.sum(axis=-1, keepdims=True))) | (rank == 0)
         return mx.where(keep, ordered, 1.0).min(axis=-1, keepdims=True)
 
     def _uniform(self, steps: Sequence[int]) -> mx.array:
@@ -141,7 +143,8 @@ class RowSampler:
             row = mx.zeros((self._vocab,))
             if eos is not None:
                 ends = [t for t in eos | p.stop_token_ids if t < self._vocab]
-                row[mx.array(ends)] = -mx.inf
+                if ends:
+                    row[mx.array(ends)] = -mx.inf
             else:
                 if p.allowed_token_ids:
                     row = mx.full((self._vocab,), -mx.inf)

@@ -22,25 +22,23 @@ class Chunk:
 def plan_prefill(remaining: Sequence[int], budget: int, turn: int, together: bool) -> list[Chunk]:
     """Chunks for this step, at most `budget` tokens; `remaining` is in order of arrival.
 
-    1. One prompt waits: it gets the budget.
-    2. Every other turn belongs to the oldest, so that nobody starves.
-    3. The other turns belong to the shortest, so that a short prompt never waits for a long one; where the model allows
-       prompts of unequal length in one pass (`together`), as many as finish within the budget, padding counted.
+    1. Every other turn belongs to the oldest, so that nobody starves.
+    2. The other turns belong to the shortest, so that a short prompt never waits for a long one.
+    3. Where the model allows prompts of unequal length in one pass (`together`), the shortest others join the turn, as
+       many as finish within the budget, padding counted.
     """
     if not remaining:
         return []
     by_length = sorted(range(len(remaining)), key=lambda index: (remaining[index], index))
-    oldest_turn = len(remaining) == 1 or (turn % 2 == 0 and remaining[0] > budget)
-    if oldest_turn:
-        return [Chunk(0, min(budget, remaining[0]))]
-    first = by_length[0]
+    first = 0 if turn % 2 == 0 else by_length[0]
     chunks = [Chunk(first, min(budget, remaining[first]))]
     if not together or remaining[first] > budget:
         return chunks
-    for index in by_length[1:]:
-        if (len(chunks) + 1) * remaining[index] > budget:
+    for index in by_length:
+        if (len(chunks) + 1) * max(remaining[first], remaining[index]) > budget:
             break
-        chunks.append(Chunk(index, remaining[index]))
+        if index != first:
+            chunks.append(Chunk(index, remaining[index]))
     return chunks
 
 

@@ -28,6 +28,11 @@ class ToolParser:
             # The family's parser met text that a model wrote: any failure means that it is not a call.
             return None
 
+    @property
+    def closes(self) -> bool:
+        """Whether the family marks the end of a call; where it doesn't, the end of the answer is the end."""
+        return bool(self._end)
+
     def restore(self, text: str, closed: bool) -> str:
         """The text with its markers, for when it is no call."""
         return self._start + text + (self._end if closed else "")
