@@ -1,1 +1,1 @@
-"""The LLM engine: continuous batching over mlx-lm's models, caches and tokenizers."""
+"""The LLM engine: text in, text out."""

@@ -11,7 +11,7 @@ import pytest
 
 from shared.codec import encode
 from shared.errors import CodecError
-from shared.messages import Accepted, Blob, Bye, Hello, Sound, Stats, Step, Stop
+from shared.messages import Accepted, Blob, Bye, Cancel, Drain, Hello, Sound, Stats, Step, Stop
 from shared.spec import WorkerSpec
 from tests.fakes.router import FakeGateway, fake_gateway
 from workers.link import Link

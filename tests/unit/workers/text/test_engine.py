@@ -20,7 +20,7 @@ from shared.messages import (
 )
 from tests.models import CONTEXT, VOCAB
 from tests.text_driver import WEATHER, Driver, made_up
-from workers.text.schedule import GROUP_OVERHEAD
+from workers.generation.schedule import GROUP_OVERHEAD
 
 Make = Callable[..., Driver]
 
@@ -80,7 +80,7 @@ def test_two_length_groups_answer_as_alone(driver: Make) -> None:
     for index, prompt in enumerate(short):
         d.admit(f"s{index}", prompt, max_tokens=10, ignore_eos=True)
     d.step(4)
-    assert [group.rows for group in d.engine._batch._groups] == [1, 2]
+    assert [group.rows for group in d.engine.loop.batch._groups] == [1, 2]
     d.drain()
     found = [d.answers[name].tokens[0][:10] for name in ("long", "s0", "s1")]
     assert found == alone
@@ -125,7 +125,7 @@ def test_cancel_in_the_middle_of_prefill(driver: Make) -> None:
     d = driver()
     d.admit("it", made_up(2500))
     d.step()
-    assert d.engine._jobs["it"].remaining > 0
+    assert d.engine.loop.jobs["it"].remaining > 0
     d.cancel("it")
     assert not d.engine.busy
     assert d.answers["it"].terminals[0].usage.completion_tokens == 0
@@ -155,7 +155,7 @@ def test_cancel_while_decoding_frees_the_row_in_the_next_step(driver: Make, step
     d.cancel("it")  # a second time changes nothing
     assert d.engine.stats().running <= 1
     d.step()
-    assert d.engine._batch.size <= 1
+    assert d.engine.loop.batch.size <= 1
     d.drain()
     assert [type(end) for end in d.answers["it"].terminals] == [Failed]
     failed = d.answers["it"].terminals[0]

@@ -29,7 +29,7 @@ ANSWER = WINDOW + 4  # tokens; past a sliding window even from an empty prompt
 
 
 def sharing(driver: Driver) -> tuple[str, ...]:
-    batch, prefill = driver.engine._batch, driver.engine._prefill
+    batch, prefill = driver.engine.loop.batch, driver.engine.loop.prefill
     found = {"batch": not batch.solo, "fused": batch.fused, "together": prefill.together}
     return tuple(name for name, has in found.items() if has)
 

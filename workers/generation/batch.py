@@ -13,12 +13,12 @@ from typing import Any
 import mlx.core as mx
 
 from shared.messages import Alternative, TokenLogprob
-from workers.text.detokenizer import Vocabulary
-from workers.text.job import Row
-from workers.text.kv import GroupedCache
-from workers.text.layers import Group, Layers, RowState
-from workers.text.sampler import Draw, RowSampler, TokenCounts
-from workers.text.schedule import choose_group
+from workers.generation.detokenizer import Vocabulary
+from workers.generation.job import Row
+from workers.generation.kv import GroupedCache
+from workers.generation.layers import Group, Layers, RowState
+from workers.generation.sampler import Draw, RowSampler, TokenCounts
+from workers.generation.schedule import choose_group
 
 EVALUATE_EVERY = 64  # steps; recurrent states grow a graph otherwise (mlx "Resource limit (499000)")
 

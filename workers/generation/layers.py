@@ -14,8 +14,8 @@ from typing import Any
 import mlx.core as mx
 from mlx_lm.models.cache import KVCache, make_prompt_cache
 
-from workers.text.kv import TRIM_AFTER, Columns, RowsCache
-from workers.text.prefix_cache import Match, Span
+from workers.generation.kv import TRIM_AFTER, Columns, RowsCache
+from workers.generation.prefix_cache import Match, Span
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mlx_lm.models.cache import KVCache, RotatingKVCache
 
-from workers.text import attention
-from workers.text.attention import grouped_attention
-from workers.text.kv import COLUMN_STEP, TRIM_AFTER, Columns, GroupedCache, RowsCache
-from workers.text.layers import Group, Layers, RowState
-from workers.text.prefix_cache import Match
+from workers.generation import attention
+from workers.generation.attention import grouped_attention
+from workers.generation.kv import COLUMN_STEP, TRIM_AFTER, Columns, GroupedCache, RowsCache
+from workers.generation.layers import Group, Layers, RowState
+from workers.generation.prefix_cache import Match
 
 HEADS, DIM = 2, 4
 _values = count(1)

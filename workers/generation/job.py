@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.messages import Generate, Usage
+from workers.generation.layers import RowState
+from workers.generation.output import RowOutput
+from workers.generation.prefix_cache import NO_MATCH, Match
 from workers.platform.sampling import SamplingParams
-from workers.text.layers import RowState
-from workers.text.output import RowOutput
-from workers.text.prefix_cache import Match
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Job:
     request: str
     tokens: list[int]
     rows: list[Row] = field(default_factory=list)
-    match: Match = field(default_factory=lambda: Match(0, []))
+    match: Match = NO_MATCH
     caches: list[Any] | None = None  # while prefilling
     prefilled: int = 0
     state: RowState | None = None  # once prefilled

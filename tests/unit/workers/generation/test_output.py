@@ -13,10 +13,10 @@ from mlx_lm.tokenizer_utils import load as load_tokenizer
 from shared.messages import ChoiceFinished, ReasoningDelta, Sampling, TextDelta, TokenLogprob, ToolCallDelta
 from tests.models import write_tokenizer
 from tests.text_driver import WEATHER
+from workers.generation.output import RowOutput, StopStrings
+from workers.generation.segments import Segments
+from workers.generation.tools import ToolParser
 from workers.platform.sampling import resolve
-from workers.text.output import RowOutput, StopStrings
-from workers.text.segments import Segments
-from workers.text.tools import ToolParser
 
 EOS = 5000
 CALL = '<tool_call>\n{"name": "get_weather", "arguments": {"city": "Zürich"}}\n</tool_call>'

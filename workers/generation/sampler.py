@@ -47,7 +47,6 @@ class RowSampler:
         self._vocab = vocab_size
         self._greedy = [p.greedy for p in params]
         self._all_greedy = all(self._greedy)
-        self._any_greedy = any(self._greedy)
         self._temperature = _column([1.0 if p.greedy else max(p.temperature, _LEAST_TEMPERATURE) for p in params])
         self._top_k = _column([p.top_k or vocab_size for p in params], mx.int32)
         self._top_p = _column([p.top_p if p.top_p < 1 else math.inf for p in params])  # 1 keeps all, whatever rounds
@@ -104,9 +103,9 @@ class RowSampler:
         mass = mx.cumsum(weights, axis=-1)
         target = self._uniform(steps) * mass[:, -1:]
         drawn = mx.minimum((mass <= target).sum(axis=-1), self._vocab - 1).astype(mx.uint32)
-        if not self._any_greedy:
-            return drawn
-        return mx.where(mx.array(self._greedy), mx.argmax(logits, axis=-1), drawn)
+        # A parallel sum may round so that it falls: never hand out a token that was ruled out.
+        outside = mx.take_along_axis(weights, drawn[:, None], axis=-1)[:, 0] == 0
+        return mx.where(mx.array(self._greedy) | outside, mx.argmax(logits, axis=-1), drawn)
 
     def _threshold(self, weights: mx.array) -> mx.array:
         """The smallest weight that min-p, top-k and top-p all keep, [rows, 1]."""

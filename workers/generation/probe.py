@@ -12,10 +12,10 @@ from typing import Any
 
 import mlx.core as mx
 
-from workers.text import attention
-from workers.text.kv import Columns, GroupedCache, RowsCache
-from workers.text.layers import Group, Layers, RowState
-from workers.text.prefix_cache import Match
+from workers.generation import attention
+from workers.generation.kv import Columns, GroupedCache, RowsCache
+from workers.generation.layers import Group, Layers, RowState
+from workers.generation.prefix_cache import NO_MATCH
 
 _LENGTHS = (9, 5, 14)
 _TOLERANCE = 0.1  # of the logits' own spread; rounding stays far below, a wrong mask far above
@@ -47,7 +47,7 @@ class Probe:
         return self._layers.all_kv and self._agrees(lambda: self._decode([self._joined(self._states_together())]))
 
     def _run_alone(self, prompt: list[int]) -> mx.array:
-        caches = self._layers.single(Match(0, []))
+        caches = self._layers.single(NO_MATCH)
         self._model(mx.array([prompt[:-1]]), cache=caches)
         logits: mx.array = self._model(mx.array([prompt[-1:]]), cache=caches)[:, -1, :]
         return logits
@@ -55,7 +55,7 @@ class Probe:
     def _states(self) -> list[RowState]:
         states = []
         for prompt in self._prompts:
-            caches = self._layers.single(Match(0, []))
+            caches = self._layers.single(NO_MATCH)
             self._model(mx.array([prompt[:-1]]), cache=caches)
             states.append(self._layers.state(caches, len(prompt) - 1))
         return states

@@ -15,7 +15,7 @@ from typing import Any
 
 import mlx.core as mx
 
-from workers.text.kv import KV
+from workers.generation.kv import KV
 
 Span = list[KV]
 """One (keys, values) a KV layer, over the same run of tokens."""
@@ -45,6 +45,9 @@ class Match:
     checkpoint: list[Any] | None = None
 
 
+NO_MATCH = Match(0, [])
+
+
 class PrefixCache:
     """`checkpoints`: whether this model needs them to resume."""
 
@@ -66,7 +69,7 @@ class PrefixCache:
         for node, _ in path:
             node.used = self._clock
         if not usable:
-            return Match(0, [])
+            return NO_MATCH
         pieces = [[(k[:, :, :size], v[:, :, :size]) for k, v in node.span] for node, size in path]
         return Match(usable, _join(pieces), path[-1][0].checkpoint if self._checkpoints else None)
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from shared.messages import Sampling
+from workers.generation.sampler import Draw, RowSampler, TokenCounts
 from workers.platform.sampling import SamplingParams, resolve
-from workers.text.sampler import Draw, RowSampler, TokenCounts
 
 VOCAB = 40
 EOS = frozenset({3})

@@ -10,7 +10,7 @@ from mlx_lm.tokenizer_utils import load as load_tokenizer
 from tokenizers import AddedToken, Tokenizer, decoders
 
 from tests.models import byte_level_tokenizer, sentencepiece_tokenizer, write_tokenizer
-from workers.text.detokenizer import Vocabulary, byte_of_character
+from workers.generation.detokenizer import Vocabulary, byte_of_character
 
 REPLACEMENT = "\ufffd"
 SPICY = ["👩‍👩‍👧", "é", "e\u0301", "漢字", "🏳️‍🌈", "ก็", "a b", " ", "\n", "▁", "Ġ"]

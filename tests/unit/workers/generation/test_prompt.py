@@ -10,7 +10,7 @@ from shared.errors import ContextLengthExceeded, InvalidRequest
 from shared.messages import ChatMessage, MediaPart, Prompt, TextPart, ToolCall
 from tests.models import VOCAB, write_tokenizer
 from tests.text_driver import WEATHER
-from workers.text.prompt import check_length, render, tokenize
+from workers.generation.prompt import check_length, render, tokenize
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from typing import Any
 
 from shared.errors import ContextLengthExceeded, InvalidRequest
 from shared.messages import ChatMessage, MediaPart, Prompt
-from workers.text.tools import as_template_tool
+from workers.generation.tools import as_template_tool
 
 # Arguments of apply_chat_template that a request may not set: they change what is returned, not what is written.
 _RESERVED = frozenset(

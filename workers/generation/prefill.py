@@ -8,11 +8,11 @@ from typing import Any
 
 import mlx.core as mx
 
-from workers.text.job import Job
-from workers.text.kv import Columns, RowsCache
-from workers.text.layers import Layers, RowState
-from workers.text.prefix_cache import PrefixCache, Span
-from workers.text.schedule import Chunk, plan_prefill
+from workers.generation.job import Job
+from workers.generation.kv import Columns, RowsCache
+from workers.generation.layers import Layers, RowState
+from workers.generation.prefix_cache import NO_MATCH, PrefixCache, Span
+from workers.generation.schedule import Chunk, plan_prefill
 
 
 class Prefill:
@@ -65,6 +65,7 @@ class Prefill:
         for job in done:
             self._jobs.remove(job)
             self._store(job)
+            job.match = NO_MATCH  # lets go of its arrays
         return done, sum(chunk.tokens for chunk in chunks)
 
     def _run(self, job: Job, chunk: Chunk) -> None:

@@ -20,9 +20,9 @@ from shared.messages import (
     TokenLogprob,
     ToolCallDelta,
 )
+from workers.generation.detokenizer import Detokenizer
+from workers.generation.tools import ToolParser
 from workers.platform.sampling import SamplingParams
-from workers.text.detokenizer import Detokenizer
-from workers.text.tools import ToolParser
 
 
 class StopStrings:
@@ -206,7 +206,8 @@ class RowOutput:
     def _deltas(self, piece: _Piece) -> list[Delta]:
         deltas: list[Delta] = []
         if piece.reasoning:
-            deltas.append(ReasoningDelta(self.request, self.choice, piece.reasoning, *self._drain()))
+            tokens = ((), ()) if piece.text else self._drain()  # log-probabilities belong to the answer
+            deltas.append(ReasoningDelta(self.request, self.choice, piece.reasoning, *tokens))
         if piece.text:
             deltas.append(TextDelta(self.request, self.choice, piece.text, *self._drain()))
         deltas.extend(piece.calls)

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workers.text.prefix_cache import Match, PrefixCache, Span
+from workers.generation.prefix_cache import Match, PrefixCache, Span
 
 TOKEN_BYTES = 2 * 4 * 4  # keys and values, one head, four numbers of four bytes
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.text.schedule import (
+from workers.generation.schedule import (
     CHUNK_LEAST,
     GROUP_OVERHEAD,
     GROUPS_MOST,

@@ -1,0 +1,193 @@
+"""The step loop of every engine that generates tokens: admit, launch the next model step, prefill a chunk, hand out
+the step before. Owned by the engine thread.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import mlx.core as mx
+
+from shared.messages import Accepted, Delta, Failed, Finished, Stats
+from workers.generation.batch import DecodeBatch
+from workers.generation.detokenizer import Vocabulary
+from workers.generation.job import Job, PreparedGenerate, Row
+from workers.generation.layers import Group, Layers, RowState
+from workers.generation.output import RowOutput
+from workers.generation.prefill import Prefill
+from workers.generation.prefix_cache import PrefixCache
+from workers.generation.probe import Probe
+from workers.generation.schedule import Pacer
+from workers.generation.segments import Segments
+from workers.generation.tools import ToolParser
+from workers.platform.engine_args import EngineArgs
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A request that preprocessing has answered already."""
+
+    request: str
+    deltas: tuple[Delta, ...]
+
+
+class GenerationLoop:
+    """Owns the batch, the prompts that wait and the prefix cache of one model."""
+
+    def __init__(self, model: Any, tokenizer: Any, vocab_size: int, eos: frozenset[int], args: EngineArgs) -> None:
+        self._model = model
+        self._tokenizer = tokenizer
+        self._vocab_size = vocab_size
+        self._eos = eos
+        self._max_rows = args.max_num_seqs
+        self._vocab = Vocabulary(tokenizer)
+        self.segments = Segments(tokenizer, args.reasoning_parser != "none", args.tool_call_parser != "none")
+        self._layers = Layers(model)
+        self._cache: PrefixCache | None = None
+        if args.enable_prefix_caching:
+            self._cache = PrefixCache(args.prefix_cache_memory_bytes, checkpoints=not self._layers.all_kv)
+        self.batch = DecodeBatch(model, self._layers, self._vocab, vocab_size, eos)
+        self.prefill = Prefill(model, self._layers, self._cache)
+        self._pacer = Pacer(args.max_num_batched_tokens)
+        self.jobs: dict[str, Job] = {}
+        self._ready: list[Job] = []  # prefilled, with rows that wait for a place
+        self._steps = self._prompt_tokens = self._cached_tokens = self._generated = 0
+
+    def warm_up(self) -> None:
+        """Finds out what the model may share; compiles its first kernels."""
+        probe = Probe(self._model, self._layers, self._vocab_size)
+        self.batch.solo = not probe.batch()
+        self.batch.fused = not self.batch.solo and probe.fused()
+        self.prefill.together = not self.batch.solo and probe.together()
+
+    @property
+    def capabilities(self) -> tuple[str, ...]:
+        found = (("reasoning", self.segments.reasoning), ("tools", self.segments.tools))
+        return tuple(name for name, has in found if has)
+
+    # ------------------------------------------------------------ requests
+    def admit(self, prepared: PreparedGenerate | Answer) -> Sequence[Accepted | Delta]:
+        if isinstance(prepared, Answer):
+            return (Accepted(prepared.request), *prepared.deltas)
+        work = prepared.work
+        job = Job(work.request, prepared.tokens)
+        machine = self.segments.machine(work.parse_reasoning, work.parse_tools and bool(work.prompt.tools))
+        tools = ToolParser(self._tokenizer, work.prompt.tools) if work.prompt.tools else None
+        fresh = not work.prompt.continue_final_message and bool(work.prompt.messages)
+        for choice, params in enumerate(prepared.params):
+            detokenizer = self._vocab.detokenizer(skip_special=params.skip_special_tokens, first=fresh)
+            state = self.segments.state(machine, job.tokens)
+            output = RowOutput(work.request, choice, params, detokenizer, machine, state, tools, self._eos)
+            job.rows.append(Row(job, params, output))
+        job.waiting = list(job.rows)
+        self.jobs[work.request] = job
+        self.prefill.add(job)
+        return (Accepted(work.request, len(job.tokens), job.cached),)
+
+    def cancel(self, request: str) -> Sequence[Delta]:
+        """Drops a request's rows; their places are free at the next step."""
+        job = self.jobs.pop(request, None)
+        if job is None:
+            return ()
+        job.ended = True
+        for row in job.rows:
+            row.ended = True
+        self.prefill.remove(job)
+        if job in self._ready:
+            self._ready.remove(job)
+        return (Failed(request, "cancelled", "the request was cancelled", usage=job.usage),)
+
+    # ------------------------------------------------------------ a step
+    def step(self) -> Sequence[Accepted | Delta]:
+        began = time.perf_counter()
+        decoding = self.batch.size
+        self.batch.change(self._joining(), self._keep)
+        previous = self.batch.launch()
+        prefilled = self._prefill_chunk()
+        deltas: list[Delta] = []
+        if previous is not None:
+            for row, token, logprob in self.batch.collect(previous):
+                row.tokens.append(token)
+                self._generated += 1
+                deltas.extend(row.output.push(token, logprob, len(row.tokens)))
+                if row.output.finished is not None:
+                    row.ended = True
+                    deltas.extend(self._finish(row.job))
+        elif prefilled:
+            mx.synchronize()
+        self._steps += 1
+        if decoding and previous is not None:
+            self._pacer.observe(time.perf_counter() - began, prefilled)
+        return deltas
+
+    def _joining(self) -> list[tuple[Row, RowState]]:
+        """Rows that get a place in the batch now, first come first served."""
+        free = self._max_rows - sum(not (row.ended or row.exhausted) for row in self.batch.rows)
+        joining: list[tuple[Row, RowState]] = []
+        while free > 0 and self._ready:
+            job = self._ready[0]
+            row = job.waiting.pop(0)
+            if not job.waiting:
+                self._ready.pop(0)
+            if not row.ended and job.state is not None:
+                joining.append((row, job.state))
+                free -= 1
+        for job in {id(row.job): row.job for row, _ in joining}.values():
+            if not job.waiting:
+                job.state = None
+        return joining
+
+    def _prefill_chunk(self) -> int:
+        if not len(self.prefill):
+            return 0
+        done, tokens = self.prefill.step(self._pacer.budget(self.batch.size))
+        for job in done:
+            self._prompt_tokens += len(job.tokens)
+            self._cached_tokens += job.cached
+        self._ready.extend(done)
+        return tokens
+
+    def _keep(self, row: Row, group: Group, place: int) -> None:
+        """A row leaves: what it has computed becomes a beginning for later prompts."""
+        if self._cache is None:
+            return
+        known = [*row.job.tokens, *row.tokens]
+        length = min(group.columns.length(place), len(known))
+        checkpoint = None
+        if not self._layers.all_kv and length == group.columns.length(place):
+            checkpoint = lambda: group.others(place)  # noqa: E731
+        self._cache.insert(known[:length], lambda start, end: group.read(place, start, end), checkpoint)
+
+    def _finish(self, job: Job) -> list[Delta]:
+        if job.ended or not all(row.ended for row in job.rows):
+            return []
+        job.ended = True
+        del self.jobs[job.request]
+        return [Finished(job.request, job.usage)]
+
+    # ------------------------------------------------------------ facts and the end
+    @property
+    def busy(self) -> bool:
+        return bool(self.jobs) or self.batch.pending or self.batch.size > 0
+
+    def stats(self) -> Stats:
+        return Stats(
+            steps=self._steps,
+            running=sum(not row.ended for row in self.batch.rows),
+            waiting=len(self.prefill) + len(self._ready),
+            prompt_tokens=self._prompt_tokens,
+            cached_tokens=self._cached_tokens,
+            generated_tokens=self._generated,
+            cache_bytes=self.batch.nbytes + (self._cache.nbytes if self._cache else 0),
+            active_bytes=mx.get_active_memory(),
+            peak_bytes=mx.get_peak_memory(),
+        )
+
+    def close(self) -> None:
+        mx.synchronize()
+        if self._cache is not None:
+            self._cache.clear()
+        mx.clear_cache()
