@@ -15,7 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from gateway.api import chat, errors, health, models, status, tokenize
+from gateway.api import audio, chat, embeddings, errors, health, models, rerank, speech, status, tokenize
 from gateway.api.edge import BodyLimit, RequestBoundary
 from gateway.api.node import Node
 from gateway.bus.router import Router
@@ -49,7 +49,7 @@ def create_app(config: NodeConfig, environment: Environment, *, fleet_factory: F
     router = Router(endpoint)
     remove = weakref.finalize(router, shutil.rmtree, folder, ignore_errors=True)  # also of an app that never ran
     registry = Registry.from_config(config, detect_kind, int(time.time()))
-    metrics = Metrics()
+    metrics = Metrics(lambda model: registry[model].kind)
     dispatcher = Dispatcher(router, list(config.models), config.server.queue, observer=metrics)
     fleet = fleet_factory(config, environment, router, dispatcher, registry)
     metrics.watch(lambda: fleet.snapshot().workers)
@@ -67,7 +67,7 @@ def build_http(node: Node, lifespan: Callable[[FastAPI], AsyncIterator[None]] | 
     )
     app.state.node = node
     errors.install(app)
-    for surface in (chat, models, tokenize, health, status):
+    for surface in (chat, audio, speech, embeddings, rerank, models, tokenize, health, status):
         app.include_router(surface.router)
     server = node.config.server
     if server.cors_origins:

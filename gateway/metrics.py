@@ -16,7 +16,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from shared.lifecycle import State
-from shared.messages import Usage
+from shared.messages import Kind, Usage
 
 if TYPE_CHECKING:
     from gateway.routing.dispatch import Times
@@ -32,8 +32,10 @@ _SLOW = (0.1, 0.3, 0.5, 0.8, 1.0, 1.5, 2.0, 2.5, 5.0, 10.0, 15.0, 20.0, 30.0, 40
 class Metrics:
     """Observes requests (the dispatcher's `RequestObserver`) and HTTP answers."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind_of: Callable[[str], Kind | None] = lambda _: None) -> None:
+        """`kind_of` tells a model's kind, so that sound is counted as heard or as spoken."""
         self.registry = registry = CollectorRegistry()
+        self._kind_of = kind_of
         self.running: collections.Counter[str] = collections.Counter()  # requests by model
         self.waiting: collections.Counter[str] = collections.Counter()
         self._running = Gauge(
@@ -44,6 +46,12 @@ class Metrics:
         )
         self._prompt = Counter("vllm:prompt_tokens", "Prompt tokens.", _MODEL, registry=registry)
         self._generated = Counter("vllm:generation_tokens", "Generated tokens.", _MODEL, registry=registry)
+        self._audio = Counter(
+            "mlx_gateway:audio_seconds",
+            "Seconds of sound heard (in) or spoken (out).",
+            ("model", "direction"),
+            registry=registry,
+        )
         self._queries = Counter(
             "vllm:prefix_cache_queries", "Prompt tokens looked up in the prefix cache.", _MODEL, registry=registry
         )
@@ -100,6 +108,8 @@ class Metrics:
         self._queries.labels(model).inc(usage.prompt_tokens)
         self._hits.labels(model).inc(usage.cached_tokens)
         self._generated.labels(model).inc(usage.completion_tokens)
+        if usage.audio_seconds > 0:
+            self._audio.labels(model, "out" if self._kind_of(model) == "tts" else "in").inc(usage.audio_seconds)
         if outcome not in _SUCCESS:
             self._failed.labels(model, outcome).inc()
             return

@@ -9,6 +9,7 @@ from typing import Any
 
 from shared.errors import ConfigError
 from shared.messages import Kind
+from shared.recipe import RECIPE
 
 _STT = frozenset({"whisper", "parakeet", "moonshine", "voxtral", "wav2vec2", "canary", "granite_speech"})
 _TTS = frozenset({"kokoro", "bark", "csm", "dia", "outetts", "orpheus", "spark", "vits", "chatterbox", "qwen3_tts"})
@@ -25,7 +26,7 @@ _ENCODERS = frozenset(
         *("modernbert", "mpnet", "new", "nomic_bert", "roberta", "xlm-roberta"),
     }
 )
-_WEIGHTS = ("*.safetensors", "*.npz")
+_WEIGHTS = ("*.safetensors", "*.npz", RECIPE)
 
 
 def detect_kind(folder: Path) -> Kind:

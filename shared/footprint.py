@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.errors import ConfigError
+from shared.recipe import read_recipe
 
 _HEADER_MAX = 100 * 2**20  # the format's own bound
 _DTYPES = {"float32": 4, "float16": 2, "bfloat16": 2}
@@ -55,7 +56,10 @@ def estimate(folder: Path) -> Footprint:
 
 
 def weight_bytes(folder: Path) -> int:
-    """The tensors that a loader reads: `model*.safetensors`, or every safetensors file where there is none."""
+    """The tensors that a loader reads: `model*.safetensors`, or every safetensors file, or what a recipe will draw."""
+    recipe = read_recipe(folder)
+    if recipe is not None:
+        return recipe.size
     files = sorted(folder.glob("model*.safetensors")) or sorted(folder.glob("*.safetensors"))
     if not files:
         raise ConfigError(f"{folder}: holds no safetensors file")

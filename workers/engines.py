@@ -14,7 +14,11 @@ from workers.engine import Engine, Progress
 from workers.platform.memory import apply_limits
 from workers.platform.source import resolve_source
 
-ENGINES = {"llm": "workers.text.engine:TextEngine"}
+ENGINES = {
+    "llm": "workers.text.engine:TextEngine",
+    "embedding": "workers.embedding.engine:EmbeddingEngine",
+    "reranker": "workers.embedding.engine:RerankEngine",
+}
 
 
 def engine_path(kind: str) -> str:

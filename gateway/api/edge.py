@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
@@ -32,6 +32,16 @@ def request_id_of(scope: Scope) -> str:
 def note_work(request: Request, model: str, work: str) -> None:
     """Notes for the request's log line which model it went to, and its id on the wire."""
     request.state.model, request.state.work = model, work
+
+
+def log_unknown(request: Request, names: Sequence[str]) -> None:
+    """Tolerated fields, for whoever wonders why one of them does nothing."""
+    if names:
+        log.debug("unknown parameters", request=request_id_of(request.scope), names=", ".join(names))
+
+
+class ResponseCut(Exception):
+    """A response that has begun can't be completed: the connection has to be cut. Whoever raises it has logged why."""
 
 
 class RequestBoundary:
@@ -64,6 +74,8 @@ class RequestBoundary:
 
         try:
             await self.app(scope, receive, send_with_id)
+        except ResponseCut:
+            raise
         except Exception:
             log.exception("unexpected error", request=request_id, method=scope["method"], path=scope["path"])
             if status:
@@ -99,9 +111,10 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        announced = Headers(scope=scope).get("content-length", "")
+        headers = Headers(scope=scope)
+        announced = headers.get("content-length", "")
         if announced.isdecimal() and int(announced[:20]) > self.limit:
-            await error_response(self._error())(scope, receive, send)
+            await error_response(self._error(headers))(scope, receive, send)
             return
         received = 0
 
@@ -110,10 +123,12 @@ class BodyLimit:
             message = await receive()
             received += len(message.get("body", b""))
             if received > self.limit:
-                raise self._error()  # inside the route, whose error handler answers
+                raise self._error(headers)  # inside the route, whose error handler answers
             return message
 
         await self.app(scope, limited, send)
 
-    def _error(self) -> PayloadTooLarge:
-        return PayloadTooLarge(f"The request body is larger than {self.limit} bytes.")
+    def _error(self, headers: Headers) -> PayloadTooLarge:
+        upload = headers.get("content-type", "").lower().startswith("multipart/form-data")
+        message = f"The request body is larger than {self.limit} bytes."
+        return PayloadTooLarge(message, param="file" if upload else None)

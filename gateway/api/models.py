@@ -36,6 +36,7 @@ def _one(node: Node, name: str) -> dict[str, Any]:
 
 def describe(entry: ModelEntry, facts: WorkerFacts | None) -> dict[str, Any]:
     """OpenAI's model object and our own fields. `context` (vLLM: max_model_len) in tokens, null until it is known."""
+    known = {"voices": entry.voices, "languages": entry.languages, "dimensions": entry.dimensions}
     return {
         "id": entry.name,
         "object": "model",
@@ -47,4 +48,5 @@ def describe(entry: ModelEntry, facts: WorkerFacts | None) -> dict[str, Any]:
         "context": entry.context,
         "max_model_len": entry.context,
         "state": facts.state if facts is not None else State.STOPPED,
+        **{name: value for name, value in known.items() if value},
     }

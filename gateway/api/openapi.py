@@ -13,6 +13,14 @@ def json_body(schema: type[BaseModel]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": content}}
 
 
+def form_body(schema: type[BaseModel]) -> dict[str, Any]:
+    """`openapi_extra` for a route that reads an uploaded `file` beside the fields of `schema`."""
+    described = _inline(schema.model_json_schema())
+    described["properties"] = {"file": {"type": "string", "format": "binary"}} | described["properties"]
+    described["required"] = ["file"]
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": described}}}}
+
+
 def _inline(schema: dict[str, Any]) -> dict[str, Any]:
     """The schema with its definitions put in place: OpenAPI's references can't point inside a request body."""
     definitions = schema.pop("$defs", {})

@@ -32,7 +32,7 @@ _LONGEST_NAME = 100  # characters of an unknown name that are said back
 
 @dataclass(slots=True)
 class ModelEntry:
-    """One hosted model. Kind, context and capabilities may be unknown until its worker is ready."""
+    """One hosted model. What its worker says of it may be unknown until that is ready."""
 
     name: str
     config: ModelConfig
@@ -40,6 +40,9 @@ class ModelEntry:
     kind: Kind | None = None
     context: int | None = None  # tokens
     capabilities: tuple[str, ...] = ()
+    voices: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
+    dimensions: int | None = None  # of an embedding
     aliases: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -74,6 +77,7 @@ class Registry:
         """What only the worker knows."""
         entry = self._entries[name]
         entry.kind, entry.context, entry.capabilities = ready.kind, ready.context, ready.capabilities
+        entry.voices, entry.languages, entry.dimensions = ready.voices, ready.languages, ready.dimensions or None
 
     def resolve(self, name: str, kinds: Collection[Kind]) -> ModelEntry:
         """The model that `name` means, for work of one of `kinds`. Raises ModelNotFound or WrongModality."""

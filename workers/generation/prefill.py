@@ -24,6 +24,7 @@ class Prefill:
         self._cache = cache
         self._jobs: list[Job] = []
         self._turn = 0
+        self._seen = 0  # inserts of the cache when the waiting prompts were last matched
         self.together = False
 
     def __len__(self) -> int:
@@ -49,9 +50,11 @@ class Prefill:
 
     def step(self, budget: int) -> tuple[list[Job], int]:
         """Starts the next chunks on the device; returns the prompts that are complete now, and the tokens computed."""
-        for job in self._jobs:
-            if job.caches is None:
-                self.match(job)
+        if self._cache is not None and self._cache.inserts != self._seen:
+            self._seen = self._cache.inserts
+            for job in self._jobs:
+                if job.caches is None:
+                    self.match(job)
         self._turn += 1
         chunks = plan_prefill([job.remaining for job in self._jobs], budget, self._turn, self.together)
         jobs = [(self._jobs[chunk.index], chunk) for chunk in chunks]

@@ -57,6 +57,7 @@ class PrefixCache:
         self._root = _Node([], [], None)
         self._clock = 0
         self.nbytes = 0
+        self.inserts = 0  # a match can only have become longer when this has grown
 
     def match(self, tokens: Sequence[int], limit: int) -> Match:
         """The longest stored beginning of `tokens`, at most `limit` tokens long."""
@@ -78,6 +79,7 @@ class PrefixCache:
     ) -> None:
         """Stores what is new of `tokens`; `read(start, end)` hands out its keys and values, copied only if needed."""
         self._clock += 1
+        self.inserts += 1
         tokens = list(tokens)
         path, known = self._walk(tokens, len(tokens))
         parent = self._root

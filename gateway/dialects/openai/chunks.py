@@ -5,24 +5,13 @@ The constant parts of a chunk are made once a request: a token costs one small J
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 from gateway.dialects.openai.answer import Identity, Piece, to_logprobs, to_piece, to_usage
 from gateway.dialects.openai.errors import error_body
+from gateway.dialects.openai.events import dump
 from shared.errors import InternalError, RequestError
 from shared.messages import Accepted, Delta, Usage
 
 DONE = b"data: [DONE]\n\n"
-
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-_LINE_ENDS = str.maketrans({"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"})
-
-
-def _dump(value: Any) -> str:
-    """JSON on one line, also for clients that split lines at Unicode's other line ends."""
-    text = _encode(value)
-    return text if text.isascii() else text.translate(_LINE_ENDS)
 
 
 class ChunkWriter:
@@ -39,7 +28,7 @@ class ChunkWriter:
             "service_tier": "default",
             "system_fingerprint": identity.fingerprint,
         }
-        self._head = f"data: {_dump(head)[:-1]},"
+        self._head = f"data: {dump(head)[:-1]},"
         self._tail = ',"usage":null}\n\n' if include_usage else "}\n\n"
         self._n = n
         self._unfinished = set(range(n))
@@ -62,7 +51,7 @@ class ChunkWriter:
             raise InternalError("The model's answer ended early.")
         if not self._include_usage:
             return DONE
-        return f'{self._head}"choices":[],"usage":{_dump(to_usage(usage))}}}\n\n'.encode() + DONE
+        return f'{self._head}"choices":[],"usage":{dump(to_usage(usage))}}}\n\n'.encode() + DONE
 
     def _roles(self) -> str:
         self._started = True
@@ -74,11 +63,11 @@ class ChunkWriter:
         if piece.finish_reason is not None:
             self._unfinished.discard(piece.choice)
             return self._chunk(piece.choice, "{}", "null", piece.finish_reason, piece.stop_reason)
-        logprobs = _dump(to_logprobs(piece.logprobs)) if self._logprobs and piece.logprobs else "null"
-        return self._chunk(piece.choice, _dump(piece.delta), logprobs, None)
+        logprobs = dump(to_logprobs(piece.logprobs)) if self._logprobs and piece.logprobs else "null"
+        return self._chunk(piece.choice, dump(piece.delta), logprobs, None)
 
     def _chunk(self, choice: int, delta: str, logprobs: str, finish: str | None, stop: str | int | None = None) -> str:
-        end = f'"{finish}","stop_reason":{_dump(stop)}' if finish else "null"
+        end = f'"{finish}","stop_reason":{dump(stop)}' if finish else "null"
         body = f'"choices":[{{"index":{choice},"delta":{delta},"logprobs":{logprobs},"finish_reason":{end}}}]'
         return self._head + body + self._tail
 
@@ -87,4 +76,4 @@ class ChunkWriter:
         body = error_body(error)
         if self._include_usage:
             body["usage"] = to_usage(usage)
-        return f"data: {_dump(body)}\n\n".encode()
+        return f"data: {dump(body)}\n\n".encode()

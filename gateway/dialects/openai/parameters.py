@@ -1,14 +1,15 @@
 """The fate of every request parameter of chat completions, as one table; the reference page is generated from it.
 
 `refused` holds for values other than null and the neutral ones, which mean the same as leaving the parameter out.
-A name that is not in the table is tolerated and listed in the debug log. The parameters of OpenAI:
+A name that is not in the table is tolerated and listed in the debug log. Other endpoints have a table of their own,
+beside their schema. The parameters of OpenAI:
 https://platform.openai.com/docs/api-reference/chat/create, vLLM's extras:
 https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -33,11 +34,11 @@ class Parameter:
     neutral: tuple[Any, ...] = ()
 
 
-def _table(fate: Fate, origin: str, rows: Mapping[str, str]) -> tuple[Parameter, ...]:
+def table(fate: Fate, origin: str, rows: Mapping[str, str]) -> tuple[Parameter, ...]:
     return tuple(Parameter(name, fate, note, origin) for name, note in rows.items())
 
 
-_HONOURED = _table(
+_HONOURED = table(
     Fate.HONOURED,
     "openai",
     {
@@ -63,7 +64,7 @@ _HONOURED = _table(
         "response_format": "type text",
         "reasoning_effort": "handed to the chat template; none turns thinking off",
     },
-) + _table(
+) + table(
     Fate.HONOURED,
     "vllm",
     {
@@ -84,7 +85,7 @@ _HONOURED = _table(
     },
 )
 
-_IGNORED = _table(
+_IGNORED = table(
     Fate.IGNORED,
     "openai",
     {
@@ -99,53 +100,53 @@ _IGNORED = _table(
         "prediction": "a hint for speed only",
         "verbosity": "a hint for OpenAI's models",
     },
-) + _table(Fate.IGNORED, "vllm", {"request_id": "send the header x-request-id instead"})
+) + table(Fate.IGNORED, "vllm", {"request_id": "send the header x-request-id instead"})
 
 
-def _refused(name: str, note: str, *neutral: Any, origin: str = "vllm") -> Parameter:
+def refused(name: str, note: str, *neutral: Any, origin: str = "vllm") -> Parameter:
     return Parameter(name, Fate.REFUSED, note, origin, neutral)
 
 
 _REFUSED = (
-    _refused("audio", "answers are text", origin="openai"),
-    _refused("modalities", "answers are text", ["text"], [], origin="openai"),
-    _refused("moderation", "answers are not moderated", origin="openai"),
-    _refused("web_search_options", "there is no built-in web search", origin="openai"),
-    _refused("functions", "use tools", [], origin="openai"),
-    _refused("function_call", "use tool_choice", "none", "auto", origin="openai"),
-    _refused("use_beam_search", "answers are sampled", False),
-    _refused("best_of", "use n", 0, 1),
-    _refused("length_penalty", "belongs to beam search", 1),
-    _refused("early_stopping", "belongs to beam search", False),
-    _refused("bad_words", "use logit_bias", []),
-    _refused("prompt_logprobs", "log-probabilities are of the answer only"),
-    _refused("logits_processors", "code doesn't travel in a request", []),
-    _refused("guided_json", "structured answers are not supported yet"),
-    _refused("guided_regex", "structured answers are not supported yet"),
-    _refused("guided_choice", "structured answers are not supported yet"),
-    _refused("guided_grammar", "structured answers are not supported yet"),
-    _refused("guided_decoding_backend", "structured answers are not supported yet"),
-    _refused("guided_whitespace_pattern", "structured answers are not supported yet"),
-    _refused("structural_tag", "structured answers are not supported yet"),
-    _refused("structured_outputs", "structured answers are not supported yet"),
-    _refused("echo", "the answer holds new text only", False),
-    _refused("truncate_prompt_tokens", "a prompt is taken whole or refused"),
-    _refused("spaces_between_special_tokens", "special tokens are written as the tokenizer has them", True),
-    _refused("chat_template", "the model's own template is used"),
-    _refused("documents", "put documents into messages", []),
-    _refused("mm_processor_kwargs", "media are processed as the model has it", {}),
-    _refused("priority", "requests are served fairly", 0),
-    _refused("cache_salt", "the prefix cache is shared"),
-    _refused("return_tokens_as_token_ids", "use /tokenize", False),
-    _refused("return_token_ids", "use /tokenize", False),
-    _refused("thinking_token_budget", "use max_tokens"),
-    _refused("kv_transfer_params", "there is no transfer between nodes"),
-    _refused("vllm_xargs", "there are no extension arguments", {}),
-    _refused("xtc_probability", "this sampler is not supported", 0, origin="mlx-lm"),
-    _refused("xtc_threshold", "this sampler is not supported", 0, origin="mlx-lm"),
-    _refused("adapters", "host a model with the adapter merged", origin="mlx-lm"),
-    _refused("draft_model", "speculation is not the request's choice", origin="mlx-lm"),
-    _refused("num_draft_tokens", "speculation is not the request's choice", 0, origin="mlx-lm"),
+    refused("audio", "answers are text", origin="openai"),
+    refused("modalities", "answers are text", ["text"], [], origin="openai"),
+    refused("moderation", "answers are not moderated", origin="openai"),
+    refused("web_search_options", "there is no built-in web search", origin="openai"),
+    refused("functions", "use tools", [], origin="openai"),
+    refused("function_call", "use tool_choice", "none", "auto", origin="openai"),
+    refused("use_beam_search", "answers are sampled", False),
+    refused("best_of", "use n", 0, 1),
+    refused("length_penalty", "belongs to beam search", 1),
+    refused("early_stopping", "belongs to beam search", False),
+    refused("bad_words", "use logit_bias", []),
+    refused("prompt_logprobs", "log-probabilities are of the answer only"),
+    refused("logits_processors", "code doesn't travel in a request", []),
+    refused("guided_json", "structured answers are not supported yet"),
+    refused("guided_regex", "structured answers are not supported yet"),
+    refused("guided_choice", "structured answers are not supported yet"),
+    refused("guided_grammar", "structured answers are not supported yet"),
+    refused("guided_decoding_backend", "structured answers are not supported yet"),
+    refused("guided_whitespace_pattern", "structured answers are not supported yet"),
+    refused("structural_tag", "structured answers are not supported yet"),
+    refused("structured_outputs", "structured answers are not supported yet"),
+    refused("echo", "the answer holds new text only", False),
+    refused("truncate_prompt_tokens", "a prompt is taken whole or refused"),
+    refused("spaces_between_special_tokens", "special tokens are written as the tokenizer has them", True),
+    refused("chat_template", "the model's own template is used"),
+    refused("documents", "put documents into messages", []),
+    refused("mm_processor_kwargs", "media are processed as the model has it", {}),
+    refused("priority", "requests are served fairly", 0),
+    refused("cache_salt", "the prefix cache is shared"),
+    refused("return_tokens_as_token_ids", "use /tokenize", False),
+    refused("return_token_ids", "use /tokenize", False),
+    refused("thinking_token_budget", "use max_tokens"),
+    refused("kv_transfer_params", "there is no transfer between nodes"),
+    refused("vllm_xargs", "there are no extension arguments", {}),
+    refused("xtc_probability", "this sampler is not supported", 0, origin="mlx-lm"),
+    refused("xtc_threshold", "this sampler is not supported", 0, origin="mlx-lm"),
+    refused("adapters", "host a model with the adapter merged", origin="mlx-lm"),
+    refused("draft_model", "speculation is not the request's choice", origin="mlx-lm"),
+    refused("num_draft_tokens", "speculation is not the request's choice", 0, origin="mlx-lm"),
 )
 
 PARAMETERS = _HONOURED + _IGNORED + _REFUSED
@@ -156,16 +157,17 @@ def _is_neutral(value: Any, neutral: tuple[Any, ...]) -> bool:
     return value is None or any(value == one and isinstance(value, bool) == isinstance(one, bool) for one in neutral)
 
 
-def refuse_unsupported(body: Mapping[str, Any]) -> None:
+def refuse_unsupported(body: Mapping[str, Any], parameters: Sequence[Parameter] = _REFUSED) -> None:
     """Raises UnsupportedParameter for the first parameter that can't be honoured."""
-    for parameter in _REFUSED:
-        if not _is_neutral(body.get(parameter.name), parameter.neutral):
+    for parameter in parameters:
+        if parameter.fate is Fate.REFUSED and not _is_neutral(body.get(parameter.name), parameter.neutral):
             raise UnsupportedParameter(
                 f"Unsupported parameter: '{parameter.name}' is not supported ({parameter.note}).",
                 param=parameter.name,
             )
 
 
-def unknown_names(body: Mapping[str, Any]) -> list[str]:
+def unknown_names(body: Mapping[str, Any], parameters: Sequence[Parameter] = PARAMETERS) -> list[str]:
     """Names of extra fields, for the debug log: sorted, cut to a sane length."""
-    return sorted(name[:64] for name in body if name not in KNOWN)[:32]
+    known = {parameter.name for parameter in parameters}
+    return sorted(name[:64] for name in body if name not in known)[:32]
