@@ -19,6 +19,7 @@ from gateway.api import audio, chat, embeddings, errors, health, models, rerank,
 from gateway.api.edge import BodyLimit, RequestBoundary
 from gateway.api.node import Node
 from gateway.bus.router import Router
+from gateway.media.load import MediaLoader
 from gateway.metrics import Metrics
 from gateway.routing.dispatch import Dispatcher
 from gateway.routing.registry import Registry
@@ -53,7 +54,8 @@ def create_app(config: NodeConfig, environment: Environment, *, fleet_factory: F
     dispatcher = Dispatcher(router, list(config.models), config.server.queue, observer=metrics)
     fleet = fleet_factory(config, environment, router, dispatcher, registry)
     metrics.watch(lambda: fleet.snapshot().workers)
-    node = Node(config, registry, dispatcher, fleet, metrics, own_version())
+    media = MediaLoader(config.media, config.server.max_body)
+    node = Node(config, registry, dispatcher, fleet, metrics, own_version(), media)
     return build_http(node, _lifespan(router, fleet, remove))
 
 

@@ -15,7 +15,9 @@ from workers.platform.memory import apply_limits
 from workers.platform.source import resolve_source
 
 ENGINES = {
+    "tts": "workers.speech.engine:SpeechEngine",
     "llm": "workers.text.engine:TextEngine",
+    "stt": "workers.transcription.engine:TranscriptionEngine",
     "embedding": "workers.embedding.engine:EmbeddingEngine",
     "reranker": "workers.embedding.engine:RerankEngine",
 }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, get_args
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
@@ -16,10 +17,13 @@ from gateway.api.openapi import json_body
 from gateway.api.sse import EventStream
 from gateway.dialects.openai.answer import Completion, Identity
 from gateway.dialects.openai.chunks import ChunkWriter
+from gateway.dialects.openai.media import MediaReader, holds_media
 from gateway.dialects.openai.parameters import unknown_names
 from gateway.dialects.openai.request import ChatOptions, options, parse_chat, to_generate
 from gateway.dialects.openai.schema import ChatRequest
+from gateway.media.source import Media
 from gateway.routing.registry import ModelEntry
+from shared.errors import WrongModality
 from shared.logs import get_logger
 from shared.messages import Generate, Kind
 
@@ -27,6 +31,8 @@ log = get_logger("gateway.api")
 router = APIRouter(tags=["chat"])
 
 CHAT_KINDS: tuple[Kind, ...] = ("llm", "vlm")
+MEDIA_KINDS: tuple[Kind, ...] = ("vlm",)
+_MEDIA: tuple[Media, ...] = get_args(Media)
 
 
 @router.post(
@@ -40,18 +46,46 @@ async def chat_completions(request: Request, node: NodeDep) -> Response:
     body = await read_json(request)
     parsed = parse_chat(body)
     _log_unknown(request, body)
-    entry = node.registry.resolve(parsed.model, CHAT_KINDS)
-    work = to_generate(parsed, f"chatcmpl-{node.new_id()}")
+    entry = _resolve(node, parsed)
+    media = MediaReader(readable(entry))
+    work = to_generate(parsed, f"chatcmpl-{node.new_id()}", media)
     note_work(request, entry.name, work.request)
+    blobs: tuple[bytes, ...] = ()
+    if media.sources:
+        blobs = await while_connected(request.receive, node.media.load(media.sources))
     wanted = options(parsed)
     identity = Identity(work.request, int(time.time()), entry.name, node.fingerprint)
     if wanted.stream:
-        return _stream(node, entry, work, identity, wanted)
-    answer = await while_connected(request.receive, _complete(node, entry, work, identity, wanted))
+        return _stream(node, entry, work, blobs, identity, wanted)
+    answer = await while_connected(request.receive, _complete(node, entry, work, blobs, identity, wanted))
     return JSONResponse(answer)
 
 
-def _stream(node: Node, entry: ModelEntry, work: Generate, identity: Identity, wanted: ChatOptions) -> EventStream:
+def readable(entry: ModelEntry) -> tuple[Media, ...]:
+    """The media that a model reads besides text; all, as long as only its worker could tell."""
+    if entry.kind == "llm":
+        return ()
+    return tuple(one for one in _MEDIA if one in entry.capabilities) if entry.capabilities else _MEDIA
+
+
+def _resolve(node: Node, parsed: ChatRequest) -> ModelEntry:
+    """The model; of several under one name (`default`) the one that reads the request's media."""
+    if holds_media(parsed):
+        try:
+            return node.registry.resolve(parsed.model, MEDIA_KINDS)
+        except WrongModality:
+            pass  # the refusal names the part, not the model
+    return node.registry.resolve(parsed.model, CHAT_KINDS)
+
+
+def _stream(
+    node: Node,
+    entry: ModelEntry,
+    work: Generate,
+    blobs: Sequence[bytes],
+    identity: Identity,
+    wanted: ChatOptions,
+) -> EventStream:
     writer = ChunkWriter(
         identity,
         wanted.n,
@@ -60,15 +94,20 @@ def _stream(node: Node, entry: ModelEntry, work: Generate, identity: Identity, w
         include_usage=wanted.include_usage,
     )
     return EventStream(
-        lambda: node.open(entry, work), writer, node.config.server.keep_alive, lambda: node.waiting_for(entry)
+        lambda: node.open(entry, work, blobs), writer, node.config.server.keep_alive, lambda: node.waiting_for(entry)
     )
 
 
 async def _complete(
-    node: Node, entry: ModelEntry, work: Generate, identity: Identity, wanted: ChatOptions
+    node: Node,
+    entry: ModelEntry,
+    work: Generate,
+    blobs: Sequence[bytes],
+    identity: Identity,
+    wanted: ChatOptions,
 ) -> dict[str, Any]:
     answer = Completion(identity, wanted.n, logprobs=wanted.logprobs, include_reasoning=wanted.include_reasoning)
-    async with node.open(entry, work) as stream:
+    async with node.open(entry, work, blobs) as stream:
         for event in await stream.whole():
             answer.add(event)
     return answer.result(stream.usage)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
 
+from gateway.media.load import MediaLoader
 from gateway.metrics import Metrics
 from gateway.routing.dispatch import Dispatcher, Stream
 from gateway.routing.registry import ModelEntry, Registry
@@ -27,6 +29,7 @@ class Node:
     fleet: Fleet
     metrics: Metrics
     version: str
+    media: MediaLoader
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -36,10 +39,13 @@ class Node:
     def new_id(self) -> str:
         return uuid.uuid4().hex
 
-    def open(self, entry: ModelEntry, work: Work) -> Stream:
-        """Hands a request in, with the server's deadline. Raises RequestError at the door."""
+    def open(self, entry: ModelEntry, work: Work, blobs: Sequence[bytes] = ()) -> Stream:
+        """Hands a request in, with the frames its media parts name and the server's deadline.
+
+        Raises RequestError at the door.
+        """
         deadline = self.dispatcher.clock() + self.config.server.request_timeout
-        return self.dispatcher.open(entry, work, deadline=deadline)
+        return self.dispatcher.open(entry, work, blobs, deadline=deadline)
 
     def facts(self) -> dict[str, WorkerFacts]:
         """What is known of each model's worker, by the model's name."""

@@ -2,10 +2,11 @@
 
 from shared.config.environment import Environment, read_environment
 from shared.config.load import load_config
-from shared.config.schema import ModelConfig, NodeConfig, NodeSection, SamplingDefaults, ServerSection
+from shared.config.schema import MediaSection, ModelConfig, NodeConfig, NodeSection, SamplingDefaults, ServerSection
 
 __all__ = [
     "Environment",
+    "MediaSection",
     "ModelConfig",
     "NodeConfig",
     "NodeSection",

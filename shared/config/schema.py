@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from shared.config.hosts import AllowedHost
 from shared.config.units import Budget, Duration, Size
 from shared.messages import Kind
 
@@ -35,6 +36,21 @@ class NodeSection(_Section):
     load_timeout: Duration = 600.0
     hang_timeout: Duration = 120.0
     stop_grace: Duration = 10.0
+
+
+# YAML reads a bare `off` as false.
+Fetch = Annotated[
+    Literal["public", "allowlist", "off"], BeforeValidator(lambda value: "off" if value is False else value)
+]
+
+
+class MediaSection(_Section):
+    """Images, videos and sound that requests name by URL."""
+
+    fetch: Fetch = "public"
+    allow: tuple[AllowedHost, ...] = ()
+    max_bytes: Size = Field(32 * 2**20, ge=1)  # of one piece
+    timeout: Duration = Field(30.0, gt=0)  # for all fetches of one request
 
 
 class SamplingDefaults(_Section):
@@ -74,4 +90,5 @@ class NodeConfig(_Section):
 
     server: ServerSection = ServerSection()
     node: NodeSection = NodeSection()
+    media: MediaSection = MediaSection()
     models: dict[str, ModelConfig] = Field(default_factory=dict)

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 
 from gateway.api.node import Node
 from gateway.app import build_http
+from gateway.media.load import MediaLoader
 from gateway.metrics import Metrics
 from gateway.routing.registry import ModelEntry, Registry
 from gateway.supervisor.snapshot import FleetSnapshot, WorkerFacts
@@ -77,16 +78,20 @@ class FakeDispatcher:
         self.script = script
         self.refusal: RequestError | None = None
         self.opened: list[tuple[ModelEntry, Any, float | None]] = []
+        self.blobs: list[tuple[bytes, ...]] = []
         self.streams: list[FakeStream] = []
 
     def clock(self) -> float:
         return 100.0
 
-    def open(self, entry: ModelEntry, work: Any, blobs: object = (), *, deadline: float | None = None) -> FakeStream:
+    def open(
+        self, entry: ModelEntry, work: Any, blobs: Sequence[bytes] = (), *, deadline: float | None = None
+    ) -> FakeStream:
         if self.refusal is not None:
             raise self.refusal
         stream = FakeStream(self.script(work))
         self.opened.append((entry, work, deadline))
+        self.blobs.append(tuple(blobs))
         self.streams.append(stream)
         return stream
 
@@ -169,7 +174,8 @@ def make_node(script: Script = HELLO, **server: Any) -> Node:
     dispatcher: Any = FakeDispatcher(script)
     metrics = Metrics()
     metrics.watch(lambda: fleet.snapshot().workers)
-    return Node(config, registry, dispatcher, fleet, metrics, "1.2.3", started=time.monotonic())
+    media = MediaLoader(config.media, config.server.max_body)
+    return Node(config, registry, dispatcher, fleet, metrics, "1.2.3", media, started=time.monotonic())
 
 
 def _entry(name: str, model: ModelConfig) -> ModelEntry:

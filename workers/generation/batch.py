@@ -14,6 +14,7 @@ import mlx.core as mx
 
 from shared.messages import Alternative, TokenLogprob
 from workers.generation.detokenizer import Vocabulary
+from workers.generation.forward import Forward
 from workers.generation.job import Row
 from workers.generation.kv import GroupedCache
 from workers.generation.layers import Group, Layers, RowState
@@ -32,8 +33,10 @@ class _InFlight:
 class DecodeBatch:
     """Owns the rows' places, their caches and the sampler. `fused`: groups can share one pass over the weights."""
 
-    def __init__(self, model: Any, layers: Layers, vocab: Vocabulary, vocab_size: int, eos: frozenset[int]) -> None:
-        self._model = model
+    def __init__(
+        self, forward: Forward, layers: Layers, vocab: Vocabulary, vocab_size: int, eos: frozenset[int]
+    ) -> None:
+        self._forward = forward
         self._layers = layers
         self._vocab = vocab
         self._vocab_size = vocab_size
@@ -167,7 +170,7 @@ class DecodeBatch:
         previous, self._in_flight = self._in_flight, None
         rows = self.rows
         if rows and self._tokens is not None and self._sampler is not None:
-            logits = self._forward(self._tokens)
+            logits = self._logits(self._tokens, rows)
             draw = self._sampler.sample(logits, [row.launched for row in rows], self._counts)
             self._tokens = draw.tokens
             if self._counts is not None:
@@ -181,18 +184,19 @@ class DecodeBatch:
                 mx.eval([group.library_states for group in self._groups])
         return previous
 
-    def _forward(self, tokens: mx.array) -> mx.array:
+    def _logits(self, tokens: mx.array, rows: list[Row]) -> mx.array:
         """Logits of the next token, [rows, vocabulary]."""
         if len(self._groups) == 1:
-            logits: mx.array = self._model(tokens[:, None], cache=self._groups[0].caches)[:, -1, :]
+            logits = self._forward.decode(tokens, self._groups[0].caches, rows)
         elif self.fused:
             caches = [GroupedCache(list(layer)) for layer in zip(*(g.caches for g in self._groups), strict=True)]
-            logits = self._model(tokens[:, None], cache=caches)[:, -1, :]
+            logits = self._forward.decode(tokens, caches, rows)
         else:
             parts, at = [], 0
             for group in self._groups:
-                parts.append(self._model(tokens[at : at + group.rows, None], cache=group.caches)[:, -1, :])
-                at += group.rows
+                end = at + group.rows
+                parts.append(self._forward.decode(tokens[at:end], group.caches, rows[at:end]))
+                at = end
             logits = mx.concatenate(parts)
         for group in self._groups:
             group.columns.advance(1)

@@ -14,11 +14,14 @@ from workers.platform.sampling import SamplingParams
 
 @dataclass(frozen=True, slots=True)
 class PreparedGenerate:
-    """What preprocessing hands over: the prompt's tokens and each choice's parameters."""
+    """What preprocessing hands over: the prompt's tokens and each choice's parameters; `keys` and `media` as in Job."""
 
     work: Generate
     tokens: list[int]
     params: tuple[SamplingParams, ...]
+    keys: list[int] | None = None
+    media: Any = None
+    whole: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -44,6 +47,9 @@ class Job:
 
     request: str
     tokens: list[int]
+    keys: list[int]  # what the prefix cache knows the tokens by: an image's tokens look alike, its keys don't
+    media: Any = None  # what the engine's `Forward` needs beside the tokens
+    whole: bool = False  # the prompt can't be prefilled in chunks
     rows: list[Row] = field(default_factory=list)
     match: Match = NO_MATCH
     caches: list[Any] | None = None  # while prefilling

@@ -83,6 +83,11 @@ class RowsCache:
     def offset(self) -> mx.array:
         return self.columns.offsets
 
+    @property
+    def _idx(self) -> int:
+        """The column of the next token, under the name by which mlx-vlm asks a batched cache for it."""
+        return self.columns.width
+
     def make_mask(self, N: int, return_array: bool = False, window_size: int | None = None) -> mx.array | None:
         return self.columns.mask(N, window_size)
 

@@ -7,12 +7,12 @@ recurrent states, lists of both) is batched by mlx-lm's own `merge`, `extend`, `
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import mlx.core as mx
-from mlx_lm.models.cache import KVCache, make_prompt_cache
+from mlx_lm.models.cache import KVCache
 
 from workers.generation.kv import TRIM_AFTER, Columns, RowsCache
 from workers.generation.prefix_cache import Match, Span
@@ -28,20 +28,21 @@ class RowState:
 
 
 class Layers:
-    """The plan for one model."""
+    """The plan for one model; `kv_type` is the library's plain cache of keys and values."""
 
-    def __init__(self, model: Any) -> None:
-        self._model = model
-        caches = make_prompt_cache(model)
-        self.is_kv = [type(cache) is KVCache for cache in caches]
+    def __init__(self, make_cache: Callable[[], list[Any]], kv_type: type = KVCache) -> None:
+        self._make_cache = make_cache
+        self._kv_type = kv_type
+        caches = make_cache()
+        self.is_kv = [type(cache) is kv_type for cache in caches]
         self.all_kv = all(self.is_kv)
         self.mergeable = all(kv or hasattr(cache, "merge") for kv, cache in zip(self.is_kv, caches, strict=True))
 
     def single(self, match: Match) -> list[Any]:
         """Caches for prefilling one row that goes on from `match`."""
-        caches = make_prompt_cache(self._model)
+        caches = self._make_cache()
         if not match.length:
-            return list(caches)
+            return caches
         span, others = iter(match.span), iter(copy.deepcopy(match.checkpoint or []))
         return [self._resumed(*next(span)) if kv else next(others) for kv in self.is_kv]
 
@@ -52,9 +53,8 @@ class Layers:
         span = [(cache.keys[:, :, :length], cache.values[:, :, :length]) for cache in kv] if length else []
         return RowState(length, span, others)
 
-    @staticmethod
-    def _resumed(keys: mx.array, values: mx.array) -> Any:
-        cache = KVCache()
+    def _resumed(self, keys: mx.array, values: mx.array) -> Any:
+        cache: Any = self._kv_type()
         cache.keys, cache.values, cache.offset = keys, values, keys.shape[2]
         return cache
 

@@ -14,6 +14,7 @@ import mlx.core as mx
 from shared.messages import Accepted, Delta, Failed, Finished, Stats
 from workers.generation.batch import DecodeBatch
 from workers.generation.detokenizer import Vocabulary
+from workers.generation.forward import Forward
 from workers.generation.job import Job, PreparedGenerate, Row
 from workers.generation.layers import Group, Layers, RowState
 from workers.generation.output import RowOutput
@@ -37,20 +38,22 @@ class Answer:
 class GenerationLoop:
     """Owns the batch, the prompts that wait and the prefix cache of one model."""
 
-    def __init__(self, model: Any, tokenizer: Any, vocab_size: int, eos: frozenset[int], args: EngineArgs) -> None:
-        self._model = model
+    def __init__(
+        self, forward: Forward, tokenizer: Any, vocab_size: int, eos: frozenset[int], args: EngineArgs
+    ) -> None:
+        self._forward = forward
         self._tokenizer = tokenizer
         self._vocab_size = vocab_size
         self._eos = eos
         self._max_rows = args.max_num_seqs
         self._vocab = Vocabulary(tokenizer)
         self.segments = Segments(tokenizer, args.reasoning_parser != "none", args.tool_call_parser != "none")
-        self._layers = Layers(model)
+        self._layers = Layers(forward.make_cache, forward.kv_type)
         self._cache: PrefixCache | None = None
         if args.enable_prefix_caching:
             self._cache = PrefixCache(args.prefix_cache_memory_bytes, checkpoints=not self._layers.all_kv)
-        self.batch = DecodeBatch(model, self._layers, self._vocab, vocab_size, eos)
-        self.prefill = Prefill(model, self._layers, self._cache)
+        self.batch = DecodeBatch(forward, self._layers, self._vocab, vocab_size, eos)
+        self.prefill = Prefill(forward, self._layers, self._cache)
         self._pacer = Pacer(args.max_num_batched_tokens)
         self.jobs: dict[str, Job] = {}
         self._ready: list[Job] = []  # prefilled, with rows that wait for a place
@@ -58,7 +61,7 @@ class GenerationLoop:
 
     def warm_up(self) -> None:
         """Finds out what the model may share; compiles its first kernels."""
-        probe = Probe(self._model, self._layers, self._vocab_size)
+        probe = Probe(self._forward, self._layers, self._vocab_size)
         self.batch.solo = not probe.batch()
         self.batch.fused = not self.batch.solo and probe.fused()
         self.prefill.together = not self.batch.solo and probe.together()
@@ -73,7 +76,8 @@ class GenerationLoop:
         if isinstance(prepared, Answer):
             return (Accepted(prepared.request), *prepared.deltas)
         work = prepared.work
-        job = Job(work.request, prepared.tokens)
+        keys = prepared.tokens if prepared.keys is None else prepared.keys
+        job = Job(work.request, prepared.tokens, keys, prepared.media, prepared.whole)
         machine = self.segments.machine(work.parse_reasoning, work.parse_tools and bool(work.prompt.tools))
         tools = ToolParser(self._tokenizer, work.prompt.tools) if work.prompt.tools else None
         fresh = not work.prompt.continue_final_message and bool(work.prompt.messages)
@@ -154,7 +158,7 @@ class GenerationLoop:
         """A row leaves: what it has computed becomes a beginning for later prompts."""
         if self._cache is None:
             return
-        known = [*row.job.tokens, *row.tokens]
+        known = [*row.job.keys, *row.tokens]
         length = min(group.columns.length(place), len(known))
         checkpoint = None
         if not self._layers.all_kv and length == group.columns.length(place):

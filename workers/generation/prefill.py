@@ -8,6 +8,7 @@ from typing import Any
 
 import mlx.core as mx
 
+from workers.generation.forward import Forward
 from workers.generation.job import Job
 from workers.generation.kv import Columns, RowsCache
 from workers.generation.layers import Layers, RowState
@@ -18,8 +19,8 @@ from workers.generation.schedule import Chunk, plan_prefill
 class Prefill:
     """Owns the prompts that wait; `together`: prompts of unequal length may share a pass."""
 
-    def __init__(self, model: Any, layers: Layers, cache: PrefixCache | None) -> None:
-        self._model = model
+    def __init__(self, forward: Forward, layers: Layers, cache: PrefixCache | None) -> None:
+        self._forward = forward
         self._layers = layers
         self._cache = cache
         self._jobs: list[Job] = []
@@ -38,7 +39,7 @@ class Prefill:
         """Takes the longest stored beginning of a prompt that has not started."""
         if self._cache is None:
             return
-        match = self._cache.match(job.tokens, len(job.tokens) - 1)
+        match = self._cache.match(job.keys, len(job.keys) - 1)
         if match.length > job.match.length:
             job.match = match
             job.cached = job.prefilled = match.length
@@ -56,8 +57,12 @@ class Prefill:
                 if job.caches is None:
                     self.match(job)
         self._turn += 1
-        chunks = plan_prefill([job.remaining for job in self._jobs], budget, self._turn, self.together)
+        sizes = [job.remaining for job in self._jobs]
+        together = [self.together and job.media is None for job in self._jobs]
+        chunks = plan_prefill(sizes, budget, self._turn, together)
         jobs = [(self._jobs[chunk.index], chunk) for chunk in chunks]
+        if not all(self._forward.encode(job) for job, _ in jobs):
+            return [], 1  # a step of its own: rows that decode wait for one piece only
         several = [job for job, chunk in jobs if chunk.tokens] if len(jobs) > 1 else []
         if len(several) > 1:
             self._run_together(several)
@@ -75,10 +80,11 @@ class Prefill:
         if job.caches is None:
             job.caches = self._layers.single(job.match)
         if chunk.tokens:
-            tokens = job.tokens[job.prefilled : job.prefilled + chunk.tokens]
-            self._model(mx.array(tokens)[None], cache=job.caches)
+            end = len(job.tokens) - 1 if job.whole else job.prefilled + chunk.tokens
+            tokens = job.tokens[job.prefilled : end]
+            self._forward.prefill(mx.array(tokens)[None], job.caches, job)
             mx.async_eval([cache.state for cache in job.caches])
-            job.prefilled += chunk.tokens
+            job.prefilled = end
         if not job.remaining:
             job.state = self._layers.state(job.caches, job.prefilled)
             job.caches = None
@@ -94,7 +100,7 @@ class Prefill:
         width = max(job.remaining for job in jobs)
         rests = [job.tokens[job.prefilled : -1] for job in jobs]
         if width:
-            self._model(mx.array([rest + [0] * (width - len(rest)) for rest in rests]), cache=caches)
+            self._forward.prefill(mx.array([rest + [0] * (width - len(rest)) for rest in rests]), caches, None)
             mx.async_eval([cache.state for cache in caches])
         for row, (job, rest) in enumerate(zip(jobs, rests, strict=True)):
             start, end = columns.left[row], known + len(rest)
@@ -112,7 +118,7 @@ class Prefill:
         state = job.state
         if self._cache is None or state is None or not state.length:
             return
-        self._cache.insert(job.tokens[: state.length], _reader(state.span), _checkpoint(self._layers, state))
+        self._cache.insert(job.keys[: state.length], _reader(state.span), _checkpoint(self._layers, state))
 
 
 def _reader(span: Span) -> Callable[[int, int], Span]:

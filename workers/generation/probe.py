@@ -8,11 +8,11 @@ where it also compiles the first kernels.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import mlx.core as mx
 
 from workers.generation import attention
+from workers.generation.forward import Forward
 from workers.generation.kv import Columns, GroupedCache, RowsCache
 from workers.generation.layers import Group, Layers, RowState
 from workers.generation.prefix_cache import NO_MATCH
@@ -24,8 +24,8 @@ _TOLERANCE = 0.1  # of the logits' own spread; rounding stays far below, a wrong
 class Probe:
     """Tries the ways of sharing on `model`; `vocab_size` bounds the made-up tokens."""
 
-    def __init__(self, model: Any, layers: Layers, vocab_size: int) -> None:
-        self._model = model
+    def __init__(self, forward: Forward, layers: Layers, vocab_size: int) -> None:
+        self._forward = forward
         self._layers = layers
         self._prompts = [[(7 * n + 3 * i) % min(vocab_size, 997) for i in range(n + 1)] for n in _LENGTHS]
         self._alone = mx.concatenate([self._run_alone(prompt) for prompt in self._prompts])
@@ -39,7 +39,7 @@ class Probe:
         """Groups of rows share one pass over the weights."""
         if not self._layers.all_kv:
             return False
-        attention.install()
+        attention.install(self._forward.package)
         return self._agrees(lambda: self._decode([self._joined([state]) for state in self._states()]))
 
     def together(self) -> bool:
@@ -48,15 +48,14 @@ class Probe:
 
     def _run_alone(self, prompt: list[int]) -> mx.array:
         caches = self._layers.single(NO_MATCH)
-        self._model(mx.array([prompt[:-1]]), cache=caches)
-        logits: mx.array = self._model(mx.array([prompt[-1:]]), cache=caches)[:, -1, :]
-        return logits
+        self._forward.prefill(mx.array([prompt[:-1]]), caches, None)
+        return self._forward.decode(mx.array(prompt[-1:]), caches, ())
 
     def _states(self) -> list[RowState]:
         states = []
         for prompt in self._prompts:
             caches = self._layers.single(NO_MATCH)
-            self._model(mx.array([prompt[:-1]]), cache=caches)
+            self._forward.prefill(mx.array([prompt[:-1]]), caches, None)
             states.append(self._layers.state(caches, len(prompt) - 1))
         return states
 
@@ -64,7 +63,8 @@ class Probe:
         columns = Columns(0, [0] * len(self._prompts))
         caches = [RowsCache(columns) for _ in self._layers.is_kv]
         width = max(_LENGTHS)
-        self._model(mx.array([p[:-1] + [0] * (width - len(p) + 1) for p in self._prompts]), cache=caches)
+        padded = [prompt[:-1] + [0] * (width - len(prompt) + 1) for prompt in self._prompts]
+        self._forward.prefill(mx.array(padded), caches, None)
         ends = [len(prompt) - 1 for prompt in self._prompts]
         return [RowState(end, [c.read(row, 0, end) for c in caches], []) for row, end in enumerate(ends)]
 
@@ -74,12 +74,11 @@ class Probe:
         return group
 
     def _decode(self, groups: list[Group]) -> mx.array:
-        tokens = mx.array([[prompt[-1]] for prompt in self._prompts])
+        tokens = mx.array([prompt[-1] for prompt in self._prompts])
         caches = groups[0].caches
         if len(groups) > 1:
             caches = [GroupedCache(list(layer)) for layer in zip(*(g.caches for g in groups), strict=True)]
-        logits: mx.array = self._model(tokens, cache=caches)[:, -1, :]
-        return logits
+        return self._forward.decode(tokens, caches, ())
 
     def _agrees(self, attempt: Callable[[], mx.array]) -> bool:
         try:

@@ -19,12 +19,12 @@ class Chunk:
     tokens: int
 
 
-def plan_prefill(remaining: Sequence[int], budget: int, turn: int, together: bool) -> list[Chunk]:
+def plan_prefill(remaining: Sequence[int], budget: int, turn: int, together: Sequence[bool]) -> list[Chunk]:
     """Chunks for this step, at most `budget` tokens; `remaining` is in order of arrival.
 
     1. Every other turn belongs to the oldest, so that nobody starves.
     2. The other turns belong to the shortest, so that a short prompt never waits for a long one.
-    3. Where the model allows prompts of unequal length in one pass (`together`), the shortest others join the turn, as
+    3. Where the model allows prompts of unequal length in one pass (`together`, a flag a prompt), the shortest others join the turn, as
        many as finish within the budget, padding counted.
     """
     if not remaining:
@@ -32,12 +32,12 @@ def plan_prefill(remaining: Sequence[int], budget: int, turn: int, together: boo
     by_length = sorted(range(len(remaining)), key=lambda index: (remaining[index], index))
     first = 0 if turn % 2 == 0 else by_length[0]
     chunks = [Chunk(first, min(budget, remaining[first]))]
-    if not together or remaining[first] > budget:
+    if not together[first] or remaining[first] > budget:
         return chunks
     for index in by_length:
         if (len(chunks) + 1) * max(remaining[first], remaining[index]) > budget:
             break
-        if index != first:
+        if index != first and together[index]:
             chunks.append(Chunk(index, remaining[index]))
     return chunks
 

@@ -23,6 +23,7 @@ from shared.messages import (
 from shared.spec import WorkerSpec
 from workers.engine import Progress
 from workers.generation import prompt
+from workers.generation.forward import TextForward
 from workers.generation.job import PreparedGenerate
 from workers.generation.loop import Answer, GenerationLoop
 from workers.platform.device import read_device
@@ -41,7 +42,7 @@ class TextEngine:
         self._loaded = loaded = load(Path(args.model), args)
         self._defaults = defaults_from_generation_config(loaded.generation_config)
         self._defaults |= dict(args.override_generation_config)
-        self.loop = GenerationLoop(loaded.model, loaded.tokenizer, loaded.vocab_size, loaded.eos, args)
+        self.loop = GenerationLoop(TextForward(loaded.model), loaded.tokenizer, loaded.vocab_size, loaded.eos, args)
         progress("warm-up", None, "")
         self.loop.warm_up()
         return Ready(

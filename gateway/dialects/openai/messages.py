@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from gateway.dialects.openai.media import MediaReader
 from gateway.dialects.openai.schema import (
     AssistantMessage,
     FunctionTool,
@@ -15,19 +16,22 @@ from gateway.dialects.openai.schema import (
     RefusalContent,
     ToolMessage,
 )
-from shared.errors import InvalidRequest, UnsupportedParameter, WrongModality
-from shared.messages import ChatMessage, TextPart, Tool, ToolCall
+from shared.errors import InvalidRequest, UnsupportedParameter
+from shared.messages import ChatMessage, MediaPart, TextPart, Tool, ToolCall
 
 
-def to_messages(messages: Sequence[Message]) -> tuple[ChatMessage, ...]:
-    """Raises WrongModality for media parts, InvalidRequest for an assistant turn that holds nothing."""
-    return tuple(_message(message, f"messages[{index}]") for index, message in enumerate(messages))
+def to_messages(messages: Sequence[Message], media: MediaReader) -> tuple[ChatMessage, ...]:
+    """`media` reads the parts that are not text.
+
+    Raises WrongModality for media that the model does not read, InvalidRequest for a turn that holds nothing.
+    """
+    return tuple(_message(message, f"messages[{index}]", media) for index, message in enumerate(messages))
 
 
-def _message(message: Message, at: str) -> ChatMessage:
+def _message(message: Message, at: str, media: MediaReader) -> ChatMessage:
     if isinstance(message, AssistantMessage):
-        return _assistant(message, at)
-    content = _parts(message.content, at)
+        return _assistant(message, at, media)
+    content = _parts(message.content, at, media)
     if isinstance(message, ToolMessage):
         return ChatMessage("tool", content, message.name, tool_call_id=message.tool_call_id)
     return ChatMessage(_role(message), content, message.name)
@@ -37,12 +41,12 @@ def _role(message: InputMessage) -> str:
     return "system" if message.role == "developer" else message.role
 
 
-def _assistant(message: AssistantMessage, at: str) -> ChatMessage:
+def _assistant(message: AssistantMessage, at: str, media: MediaReader) -> ChatMessage:
     reasoning = message.reasoning if message.reasoning is not None else message.reasoning_content
     calls = tuple(
         ToolCall(call.id, call.function.name, call.function.arguments or "{}") for call in message.tool_calls or ()
     )
-    content = _parts(message.content or (), at)
+    content = _parts(message.content or (), at, media)
     if message.content is None and message.refusal:
         content = (TextPart(message.refusal),)
     if message.content is None and not (calls or content or reasoning):
@@ -53,15 +57,13 @@ def _assistant(message: AssistantMessage, at: str) -> ChatMessage:
     return ChatMessage("assistant", content, message.name, reasoning, calls)
 
 
-def _parts(parts: Sequence[Part], at: str) -> tuple[TextPart, ...]:
-    found = []
+def _parts(parts: Sequence[Part], at: str, media: MediaReader) -> tuple[TextPart | MediaPart, ...]:
+    found: list[TextPart | MediaPart] = []
     for index, part in enumerate(parts):
         if isinstance(part, MediaContent):
-            param = f"{at}.content[{index}]"
-            raise WrongModality(
-                f"Invalid value for '{param}': this model reads text, not '{part.type}' parts.", param=param
-            )
-        found.append(TextPart(part.refusal if isinstance(part, RefusalContent) else part.text))
+            found.append(media.read(part, f"{at}.content[{index}]"))
+        else:
+            found.append(TextPart(part.refusal if isinstance(part, RefusalContent) else part.text))
     return tuple(found)
 
 

@@ -82,6 +82,7 @@ _HONOURED = table(
         "continue_final_message": "go on with the last assistant message",
         "include_reasoning": "false: leave the reasoning out of the answer",
         "chat_template_kwargs": "handed to the chat template",
+        "mm_processor_kwargs": "fps and max_frames of videos; a part may bring its own",
     },
 )
 
@@ -134,7 +135,7 @@ _REFUSED = (
     refused("spaces_between_special_tokens", "special tokens are written as the tokenizer has them", True),
     refused("chat_template", "the model's own template is used"),
     refused("documents", "put documents into messages", []),
-    refused("mm_processor_kwargs", "media are processed as the model has it", {}),
+    refused("media_io_kwargs", "use mm_processor_kwargs", {}),
     refused("priority", "requests are served fairly", 0),
     refused("cache_salt", "the prefix cache is shared"),
     refused("return_tokens_as_token_ids", "use /tokenize", False),

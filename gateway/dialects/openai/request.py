@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.dialects.openai.media import MediaReader
 from gateway.dialects.openai.messages import to_messages, to_tools
 from gateway.dialects.openai.parameters import refuse_unsupported
 from gateway.dialects.openai.schema import AssistantMessage, ChatRequest, DetokenizeRequest, TokenizeRequest
@@ -37,10 +38,15 @@ def parse_chat(body: Mapping[str, Any]) -> ChatRequest:
     return request
 
 
-def to_generate(request: ChatRequest, request_id: str) -> Generate:
-    """The wire's meaning of a parsed request. Raises InvalidRequest."""
+def to_generate(request: ChatRequest, request_id: str, media: MediaReader | None = None) -> Generate:
+    """The wire's meaning of a parsed request; `media` collects where its blobs come from. Raises InvalidRequest.
+
+    Without it the model reads text only.
+    """
     use_tools = bool(request.tools) and request.tool_choice != "none"
-    prompt = _chat_prompt(request, request.reasoning_effort, use_tools)
+    media = media or MediaReader()
+    media.set_defaults(request.mm_processor_kwargs)
+    prompt = _chat_prompt(request, request.reasoning_effort, use_tools, media)
     return Generate(
         request_id,
         prompt,
@@ -79,7 +85,7 @@ def to_count(request: TokenizeRequest, request_id: str) -> Count:
         return Count(
             request_id, Prompt(text=request.prompt, add_special_tokens=request.add_special_tokens is not False)
         )
-    return Count(request_id, _chat_prompt(request, None, bool(request.tools)))
+    return Count(request_id, _chat_prompt(request, None, bool(request.tools), MediaReader(reader="/tokenize")))
 
 
 def parse_detokenize(body: Mapping[str, Any]) -> DetokenizeRequest:
@@ -92,12 +98,14 @@ def to_detokenize(request: DetokenizeRequest, request_id: str) -> Detokenize:
 
 
 # ------------------------------------------------------------------ the prompt
-def _chat_prompt(request: ChatRequest | TokenizeRequest, effort: str | None, use_tools: bool) -> Prompt:
+def _chat_prompt(
+    request: ChatRequest | TokenizeRequest, effort: str | None, use_tools: bool, media: MediaReader
+) -> Prompt:
     generation = request.add_generation_prompt
     if request.continue_final_message:
         _check_continuation(request)
     return Prompt(
-        messages=to_messages(request.messages or ()),
+        messages=to_messages(request.messages or (), media),
         tools=to_tools(request.tools or ()) if use_tools else (),
         template_kwargs=_template_kwargs(request.chat_template_kwargs, effort),
         add_generation_prompt=not request.continue_final_message if generation is None else generation,

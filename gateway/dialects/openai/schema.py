@@ -36,7 +36,7 @@ class RefusalContent(_Lenient):
 
 
 class MediaContent(_Lenient):
-    """Any part that is not text; what it holds is the business of the models that read it."""
+    """Any part that is not text; what it holds is read (`media`) when the model is known to read such parts."""
 
     type: Literal["image_url", "video_url", "input_audio", "audio_url", "file"]
 
@@ -65,6 +65,54 @@ def _as_parts(value: Any) -> Any:
 
 
 Content = Annotated[list[Part], BeforeValidator(_as_parts)]
+
+
+# ------------------------------------------------------------------ media
+class VideoOptions(_Lenient):
+    """How a video is sampled: frames a second, and how many at most."""
+
+    fps: float | None = Field(None, gt=0, le=1000)
+    max_frames: int | None = Field(None, ge=1, le=1_000_000)
+
+
+def _as_url(value: Any) -> Any:
+    return {"url": value} if isinstance(value, str) else value
+
+
+class _Url(_Lenient):
+    url: str = Field(min_length=1)
+
+
+class _ImageUrl(_Url):
+    detail: Literal["auto", "low", "high", "original"] | None = None
+
+
+class _VideoUrl(_Url, VideoOptions):
+    pass
+
+
+class _AudioData(_Lenient):
+    data: str = Field(min_length=1)
+    format: str = Field(min_length=1, max_length=32)
+
+
+class ImagePart(_Lenient):
+    image_url: Annotated[_ImageUrl, BeforeValidator(_as_url)]
+
+
+class VideoPart(VideoOptions):
+    """The sampling may stand in the part, in its `mm_processor_kwargs`, or beside the URL."""
+
+    video_url: Annotated[_VideoUrl, BeforeValidator(_as_url)]
+    mm_processor_kwargs: VideoOptions | None = None
+
+
+class AudioUrlPart(_Lenient):
+    audio_url: Annotated[_Url, BeforeValidator(_as_url)]
+
+
+class InputAudioPart(_Lenient):
+    input_audio: _AudioData
 
 
 # ------------------------------------------------------------------ messages
@@ -193,6 +241,7 @@ class ChatRequest(_Lenient):
     include_reasoning: bool | None = None
     reasoning_effort: Effort | None = None
     chat_template_kwargs: dict[str, Any] | None = None
+    mm_processor_kwargs: VideoOptions | None = None
     add_special_tokens: bool | None = None
     add_generation_prompt: bool | None = None
     continue_final_message: bool | None = None

@@ -43,12 +43,15 @@ _BOUNDS = {
 }
 
 
-def validate(schema: type[_Schema], body: Mapping[str, Any]) -> _Schema:
-    """The request that `body` describes. Raises InvalidRequest with the path of the first mistake."""
+def validate(schema: type[_Schema], body: Mapping[str, Any], at: str = "") -> _Schema:
+    """The request, or its part at the path `at`, that `body` describes.
+
+    Raises InvalidRequest with the path of the first mistake.
+    """
     try:
         return schema.model_validate(body)
     except ValidationError as error:
-        raise explain(error.errors(include_url=False, include_context=True)[0]) from None
+        raise explain(error.errors(include_url=False, include_context=True)[0], at) from None
 
 
 def param_path(loc: Sequence[str | int]) -> str:
@@ -67,10 +70,11 @@ def param_path(loc: Sequence[str | int]) -> str:
     return path
 
 
-def explain(error: Any) -> InvalidRequest:
-    """Turns one of pydantic's error records into the request's error."""
+def explain(error: Any, at: str = "") -> InvalidRequest:
+    """Turns one of pydantic's error records into the request's error; `at` is the path of what was validated."""
     kind, value, context = error["type"], error.get("input"), error.get("ctx") or {}
-    param = param_path(error["loc"])
+    path = param_path(error["loc"])
+    param = f"{at}.{path}" if at else path
     if kind == "missing":
         return InvalidRequest(f"Missing required parameter: '{param}'.", param=param)
     if kind in ("role", "part"):

@@ -66,6 +66,19 @@ def test_tokens_and_times(metrics):
     assert value(metrics, "vllm:e2e_request_latency_seconds_sum") == 7.0
 
 
+@pytest.mark.parametrize(("kind", "direction"), [("stt", "in"), ("vlm", "in"), ("tts", "out"), (None, "in")])
+def test_seconds_of_sound(kind, direction):
+    metrics = Metrics(lambda model: kind if model == "chat" else None)
+    play(metrics, "finished", Usage(audio_seconds=2.5))
+    play(metrics, "cancelled", Usage(audio_seconds=1.0))
+    assert value(metrics, "mlx_gateway:audio_seconds_total", direction=direction) == 3.5
+
+
+def test_text_is_no_sound(metrics):
+    play(metrics)
+    assert value(metrics, "mlx_gateway:audio_seconds_total", direction="in") is None
+
+
 def test_one_token_has_no_time_between_tokens(metrics):
     play(metrics, usage=Usage(completion_tokens=1))
     assert value(metrics, "vllm:time_per_output_token_seconds_count") is None

@@ -1,6 +1,7 @@
 """shared/config: units, the YAML and its mistakes, the environment."""
 
 import sys
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 import shared.config.environment as environment
 from shared.config import NodeConfig, load_config, read_environment
 from shared.config.environment import child_environment
+from shared.config.hosts import Host, parse_host
 from shared.config.units import parse_budget, parse_duration, parse_size
 from shared.errors import ConfigError
 
@@ -65,6 +67,39 @@ def test_not_a_budget(written: object) -> None:
         parse_budget(written)
 
 
+# ---------------------------------------------------------------- hosts
+@pytest.mark.parametrize(
+    ("written", "host"),
+    [
+        ("nas.lan", Host("nas.lan", None, None)),
+        ("NAS:8080", Host("nas", None, 8080)),
+        ("xn--mller-kva.example", Host("xn--mller-kva.example", None, None)),
+        ("127.0.0.1", Host(None, ip_network("127.0.0.1/32"), None)),
+        ("127.0.0.1:9000", Host(None, ip_network("127.0.0.1/32"), 9000)),
+        ("10.0.0.0/8", Host(None, ip_network("10.0.0.0/8"), None)),
+        ("10.0.0.0/8:81", Host(None, ip_network("10.0.0.0/8"), 81)),
+        ("fd00::1", Host(None, ip_network("fd00::1/128"), None)),
+        ("[fd00::1]", Host(None, ip_network("fd00::1/128"), None)),
+        ("[fd00::/8]:9000", Host(None, ip_network("fd00::/8"), 9000)),
+    ],
+)
+def test_a_host(written: str, host: Host) -> None:
+    assert parse_host(written) == host
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("", "https://nas", "nas:", "nas:0", "nas:70000", "nas:x", "*.lan", "ana@nas", "nas/x", "a b", "-nas"),
+        *("10.0.0.1/8", "1.2.3", "1.2.3.4.5", "[nas]", "[]", "[fd00::1", "fd00::1]:80", "[fd00::1]:", "müller.example"),
+        "fd00::1:zz",
+    ],
+)
+def test_not_a_host(written: str) -> None:
+    with pytest.raises(ValueError, match="is not a host"):
+        parse_host(written)
+
+
 # ---------------------------------------------------------------- the file
 def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
     assert load_config(write(tmp_path, "")) == NodeConfig()
@@ -83,6 +118,33 @@ def test_values_are_read_in_their_units(tmp_path: Path) -> None:
     assert (config.server.port, config.server.max_body, config.server.keep_alive) == (9000, 2**20, 2.0)
     assert config.node.memory_budget == 0.5
     assert config.models["chat"].sampling.temperature == 0.7
+
+
+@pytest.mark.parametrize("written", ["public", "allowlist", "off", '"off"'])
+def test_where_media_may_come_from(tmp_path: Path, written: str) -> None:
+    config = load_config(
+        write(tmp_path, f"media: {{fetch: {written}, allow: [nas.lan:8080], max_bytes: 1MiB, timeout: 5s}}")
+    )
+    assert config.media.fetch == written.strip('"')
+    assert config.media.allow == (Host("nas.lan", None, 8080),)
+    assert (config.media.max_bytes, config.media.timeout) == (2**20, 5.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (
+            "media:\n  allow:\n    - nas.lan\n    - https://nas",
+            "node.yaml:4: media.allow.1: 'https://nas' is not a host",
+        ),
+        ("media: {fetch: true}", "media.fetch: "),
+        ("media: {timeout: 0}", "media.timeout: "),
+        ("media: {max_bytes: 0}", "media.max_bytes: "),
+    ],
+)
+def test_mistakes_about_media(tmp_path: Path, text: str, says: str) -> None:
+    (line,) = mistakes(tmp_path, text)
+    assert says in line
 
 
 def test_relative_folders_belong_to_the_file(tmp_path: Path) -> None:
@@ -107,7 +169,7 @@ def test_an_unknown_key_names_line_path_and_nearest_key(tmp_path: Path) -> None:
 
 
 def test_an_unknown_key_without_a_neighbour_lists_the_known(tmp_path: Path) -> None:
-    assert mistakes(tmp_path, "zzz: 1\n") == ["node.yaml:1: zzz: unknown key; known keys: models, node, server"]
+    assert mistakes(tmp_path, "zzz: 1\n") == ["node.yaml:1: zzz: unknown key; known keys: media, models, node, server"]
 
 
 def test_unknown_keys_in_nested_sections(tmp_path: Path) -> None:

@@ -94,6 +94,15 @@ def test_an_unknown_kind_is_learned_from_the_worker() -> None:
     assert (models["new"].context, models["new"].capabilities) == (512, ("x",))
 
 
+def test_what_only_the_worker_knows() -> None:
+    models = Registry([entry("new", None)])
+    assert (models["new"].voices, models["new"].languages, models["new"].dimensions) == ((), (), None)
+    models.learn("new", Ready("tts", 8, 512, "cpu", voices=("anna",), languages=("de",), dimensions=3))
+    assert (models["new"].voices, models["new"].languages, models["new"].dimensions) == (("anna",), ("de",), 3)
+    models.learn("new", Ready("llm", 8, 512, "cpu"))
+    assert models["new"].dimensions is None
+
+
 def test_kinds_come_from_the_file_or_from_local_folders(tmp_path: Path) -> None:
     good, bad = tmp_path / "good", tmp_path / "bad"
     good.mkdir()

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from itertools import count
-from types import SimpleNamespace
 
 import mlx.core as mx
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mlx_lm.models import base
 from mlx_lm.models.cache import KVCache, RotatingKVCache
 
 from workers.generation import attention
-from workers.generation.attention import grouped_attention
+from workers.generation.attention import grouped
 from workers.generation.kv import COLUMN_STEP, TRIM_AFTER, Columns, GroupedCache, RowsCache
 from workers.generation.layers import Group, Layers, RowState
 from workers.generation.prefix_cache import Match
@@ -41,7 +41,7 @@ class Rows:
     """A `Group` beside a plain cache for every row and layer."""
 
     def __init__(self) -> None:
-        self.layers = Layers(OneLayer())
+        self.layers = Layers(OneLayer().make_cache)
         self.group = Group(self.layers)
         self.plain: list[list[KVCache]] = []
 
@@ -210,7 +210,7 @@ def test_grouped_attention_is_attention_row_by_row(sinks: mx.array | None) -> No
         for cache, group in zip(groups, lengths, strict=True)
     ]
     keys, values = fused.update_and_fetch(new, new + 1)
-    found = grouped_attention(queries, keys, values, fused, 0.5, masks, sinks)
+    found = grouped(base.scaled_dot_product_attention)(queries, keys, values, fused, 0.5, masks, sinks)
     alone = []
     for at, (k, v) in enumerate(pair for group in before for pair in group):
         k, v = (mx.concatenate([old, one], axis=2) for old, one in ((k, new[at : at + 1]), (v, new[at : at + 1] + 1)))
@@ -221,10 +221,10 @@ def test_grouped_attention_is_attention_row_by_row(sinks: mx.array | None) -> No
 
 
 def test_grouped_attention_leaves_plain_attention_alone() -> None:
-    attention.install()
-    attention.install()
+    attention.install("mlx_lm.models")
+    attention.install("mlx_lm.models")
     x = mx.random.normal((1, HEADS, 3, DIM), key=mx.random.key(0))
-    found = grouped_attention(x, x, x, None, 0.5, None)
+    found = grouped(base.scaled_dot_product_attention)(x, x, x, None, 0.5, None)
     assert mx.array_equal(found, mx.fast.scaled_dot_product_attention(x, x, x, scale=0.5, mask=None))
 
 
@@ -235,12 +235,12 @@ class Mixed:
 
 
 def test_layers_know_which_caches_are_their_own() -> None:
-    layers = Layers(Mixed())
+    layers = Layers(Mixed().make_cache)
     assert layers.is_kv == [False, True]
     assert not layers.all_kv
     assert layers.mergeable
-    assert Layers(OneLayer()).all_kv
-    assert not Layers(SimpleNamespace(make_cache=lambda: [KVCache(), object()])).mergeable
+    assert Layers(OneLayer().make_cache).all_kv
+    assert not Layers(lambda: [KVCache(), object()]).mergeable
 
 
 def prefilled(layers: Layers, length: int) -> RowState:
@@ -251,7 +251,7 @@ def prefilled(layers: Layers, length: int) -> RowState:
 
 
 def test_a_state_resumes_without_touching_what_it_came_from() -> None:
-    layers = Layers(Mixed())
+    layers = Layers(Mixed().make_cache)
     state = prefilled(layers, 6)
     match = Match(6, state.span, state.others)
     kept = [mx.array(array) for array in (match.span[0][0], state.others[0].keys)]
@@ -267,7 +267,7 @@ def test_a_state_resumes_without_touching_what_it_came_from() -> None:
 
 
 def test_rows_alone_keep_the_librarys_caches() -> None:
-    layers = Layers(Mixed())
+    layers = Layers(Mixed().make_cache)
     state = prefilled(layers, 6)
     group = Group(layers, alone=True)
     group.join([state])

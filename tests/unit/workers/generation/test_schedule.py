@@ -18,11 +18,20 @@ prompts = st.lists(st.integers(0, 3000), min_size=1, max_size=12)
 budgets = st.sampled_from([32, 64, 256, 2048])
 
 
+def plan(remaining: list[int], budget: int, turn: int, together: bool) -> list[Chunk]:
+    return plan_prefill(remaining, budget, turn, [together] * len(remaining))
+
+
+def test_only_prompts_that_may_share_a_pass_do() -> None:
+    assert plan_prefill([20, 10, 15], 64, 2, [True, False, True]) == [Chunk(0, 20), Chunk(2, 15)]
+    assert plan_prefill([20, 10, 15], 64, 2, [False, True, True]) == [Chunk(0, 20)]
+
+
 @given(prompts, budgets, st.integers(0, 9), st.booleans())
 def test_a_plan_stays_within_budget_padding_counted(
     remaining: list[int], budget: int, turn: int, together: bool
 ) -> None:
-    chunks = plan_prefill(remaining, budget, turn, together)
+    chunks = plan(remaining, budget, turn, together)
     assert chunks
     assert len(chunks) == 1 or together
     assert len({chunk.index for chunk in chunks}) == len(chunks)
@@ -37,33 +46,33 @@ def test_a_plan_stays_within_budget_padding_counted(
 @given(prompts, budgets, st.integers(0, 9), st.booleans())
 def test_the_oldest_progresses_every_other_turn(remaining: list[int], budget: int, turn: int, together: bool) -> None:
     """Whatever else arrives: also when shorter prompts never cease to."""
-    turns = [plan_prefill(remaining, budget, turn + more, together) for more in (0, 1)]
+    turns = [plan(remaining, budget, turn + more, together) for more in (0, 1)]
     assert any(chunk.index == 0 for chunks in turns for chunk in chunks)
 
 
 @given(prompts, budgets, st.booleans())
 def test_the_shortest_gets_the_other_turns(remaining: list[int], budget: int, together: bool) -> None:
-    chunks = plan_prefill(remaining, budget, 1, together)
+    chunks = plan(remaining, budget, 1, together)
     assert remaining[chunks[0].index] == min(remaining)
 
 
 def test_short_prompts_share_a_turn_until_the_budget_is_full() -> None:
-    assert plan_prefill([300, 10, 20, 15], 64, 1, True) == [Chunk(1, 10), Chunk(3, 15), Chunk(2, 20)]
-    assert plan_prefill([300, 10, 20, 15], 64, 1, False) == [Chunk(1, 10)]
-    assert plan_prefill([300, 10, 20, 15], 64, 2, True) == [Chunk(0, 64)]
-    assert plan_prefill([20, 10, 15], 64, 2, True) == [Chunk(0, 20), Chunk(1, 10), Chunk(2, 15)]
+    assert plan([300, 10, 20, 15], 64, 1, True) == [Chunk(1, 10), Chunk(3, 15), Chunk(2, 20)]
+    assert plan([300, 10, 20, 15], 64, 1, False) == [Chunk(1, 10)]
+    assert plan([300, 10, 20, 15], 64, 2, True) == [Chunk(0, 64)]
+    assert plan([20, 10, 15], 64, 2, True) == [Chunk(0, 20), Chunk(1, 10), Chunk(2, 15)]
 
 
 def test_one_prompt_gets_the_budget_and_none_gets_nothing() -> None:
-    assert plan_prefill([300], 64, 1, True) == [Chunk(0, 64)]
-    assert plan_prefill([0], 64, 1, True) == [Chunk(0, 0)]
-    assert plan_prefill([], 64, 1, True) == []
+    assert plan([300], 64, 1, True) == [Chunk(0, 64)]
+    assert plan([0], 64, 1, True) == [Chunk(0, 0)]
+    assert plan([], 64, 1, True) == []
 
 
 def test_everything_is_prefilled_in_the_end() -> None:
     remaining = [5000, 3, 700, 64, 64, 1, 0]
     for turn in range(200):
-        for chunk in plan_prefill(remaining, 64, turn, True):
+        for chunk in plan(remaining, 64, turn, True):
             remaining[chunk.index] -= chunk.tokens
         remaining = [left for left in remaining if left]
     assert remaining == []

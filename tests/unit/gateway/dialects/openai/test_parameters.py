@@ -35,7 +35,7 @@ REFUSED: dict[str, Any] = {
     "spaces_between_special_tokens": False,
     "chat_template": "x",
     "documents": [{"text": "x"}],
-    "mm_processor_kwargs": {"a": 1},
+    "media_io_kwargs": {"video": {"num_frames": 8}},
     "priority": 1,
     "cache_salt": "x",
     "return_tokens_as_token_ids": True,

@@ -1,0 +1,1 @@
+"""Cohere's rerank, versions 1 and 2, and Jina's, which differ in a few names only."""

@@ -1,0 +1,1 @@
+"""Embedding and rerank workers: encoders of mlx-embeddings behind one batching loop."""

@@ -1,0 +1,58 @@
+"""How the generation loop calls a model: the seam between the loop and a library's model classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import mlx.core as mx
+from mlx_lm.models.cache import KVCache, make_prompt_cache
+
+from workers.generation.job import Job, Row
+
+
+class Forward(Protocol):
+    kv_type: type
+    """The library's plain cache of keys and values."""
+
+    package: str
+    """Where the library's model modules are."""
+
+    def make_cache(self) -> list[Any]:
+        """Fresh caches for one row, one a layer."""
+        ...
+
+    def encode(self, job: Job) -> bool:
+        """Does one piece of a prompt's own preparation on the device; True when none is left."""
+        ...
+
+    def prefill(self, tokens: mx.array, caches: list[Any], job: Job | None) -> None:
+        """Runs prompt tokens [rows, new] into the caches. `job` (one row) starts at `job.prefilled`; None: text only."""
+        ...
+
+    def decode(self, tokens: mx.array, caches: list[Any], rows: Sequence[Row]) -> mx.array:
+        """Logits [rows, vocabulary] after one more token [rows] each; `rows` is empty for made-up ones."""
+        ...
+
+
+class TextForward:
+    """An mlx-lm model."""
+
+    kv_type = KVCache
+    package = "mlx_lm.models"
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+
+    def make_cache(self) -> list[Any]:
+        return list(make_prompt_cache(self._model))
+
+    def encode(self, job: Job) -> bool:
+        return True
+
+    def prefill(self, tokens: mx.array, caches: list[Any], job: Job | None) -> None:
+        self._model(tokens, cache=caches)
+
+    def decode(self, tokens: mx.array, caches: list[Any], rows: Sequence[Row]) -> mx.array:
+        logits: mx.array = self._model(tokens[:, None], cache=caches)
+        return logits[:, -1, :]
