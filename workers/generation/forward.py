@@ -27,7 +27,7 @@ class Forward(Protocol):
         ...
 
     def prefill(self, tokens: mx.array, caches: list[Any], job: Job | None) -> None:
-        """Runs prompt tokens [rows, new] into the caches. `job` (one row) starts at `job.prefilled`; None: text only."""
+        """Runs prompt tokens [rows, new] into the caches; `job` (one row) goes on at `job.prefilled`, None: text only."""
         ...
 
     def decode(self, tokens: mx.array, caches: list[Any], rows: Sequence[Row]) -> mx.array:

@@ -24,8 +24,8 @@ def plan_prefill(remaining: Sequence[int], budget: int, turn: int, together: Seq
 
     1. Every other turn belongs to the oldest, so that nobody starves.
     2. The other turns belong to the shortest, so that a short prompt never waits for a long one.
-    3. Where the model allows prompts of unequal length in one pass (`together`, a flag a prompt), the shortest others join the turn, as
-       many as finish within the budget, padding counted.
+    3. Where prompts may share a pass (`together`, a flag a prompt), the shortest others join the turn, as many as
+       finish within the budget, padding counted.
     """
     if not remaining:
         return []
