@@ -17,6 +17,7 @@ from workers.platform.source import resolve_source
 ENGINES = {
     "tts": "workers.speech.engine:SpeechEngine",
     "llm": "workers.text.engine:TextEngine",
+    "vlm": "workers.vision.engine:VisionEngine",
     "stt": "workers.transcription.engine:TranscriptionEngine",
     "embedding": "workers.embedding.engine:EmbeddingEngine",
     "reranker": "workers.embedding.engine:RerankEngine",

@@ -22,12 +22,16 @@ class Forward(Protocol):
         """Fresh caches for one row, one a layer."""
         ...
 
+    def usable(self, job: Job, length: int) -> int:
+        """How much of a stored beginning of `length` tokens the prompt can go on from."""
+        ...
+
     def encode(self, job: Job) -> bool:
         """Does one piece of a prompt's own preparation on the device; True when none is left."""
         ...
 
     def prefill(self, tokens: mx.array, caches: list[Any], job: Job | None) -> None:
-        """Runs prompt tokens [rows, new] into the caches; `job` (one row) goes on at `job.prefilled`, None: text only."""
+        """Runs prompt tokens [rows, new] into the caches; `job` (one row) goes on at `job.prefilled`, None: text."""
         ...
 
     def decode(self, tokens: mx.array, caches: list[Any], rows: Sequence[Row]) -> mx.array:
@@ -46,6 +50,9 @@ class TextForward:
 
     def make_cache(self) -> list[Any]:
         return list(make_prompt_cache(self._model))
+
+    def usable(self, job: Job, length: int) -> int:
+        return length
 
     def encode(self, job: Job) -> bool:
         return True

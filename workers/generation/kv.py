@@ -180,6 +180,10 @@ class GroupedCache:
     def offset(self) -> mx.array:
         return mx.concatenate([group.offset for group in self.groups])
 
+    @property
+    def _idx(self) -> int:
+        return max(group.columns.width for group in self.groups)
+
     def make_mask(self, N: int, return_array: bool = False, window_size: int | None = None) -> list[Any]:
         return [group.make_mask(N, return_array, window_size) for group in self.groups]
 

@@ -40,7 +40,7 @@ class Prefill:
         if self._cache is None:
             return
         match = self._cache.match(job.keys, len(job.keys) - 1)
-        if match.length > job.match.length:
+        if match.length > job.match.length and self._forward.usable(job, match.length) == match.length:
             job.match = match
             job.cached = job.prefilled = match.length
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from shared.errors import ContextLengthExceeded, InvalidRequest
-from shared.messages import ChatMessage, MediaPart, Prompt
+from shared.messages import ChatMessage, MediaPart, Prompt, TextPart
 from workers.generation.tools import as_template_tool
 
 # Arguments of apply_chat_template that a request may not set: they change what is returned, not what is written.
@@ -35,8 +35,8 @@ def tokenize(prompt: Prompt, tokenizer: Any, vocab_size: int) -> list[int]:
     return tokens
 
 
-def render(prompt: Prompt, tokenizer: Any) -> str:
-    """The chat as the model's template writes it."""
+def render(prompt: Prompt, tokenizer: Any, messages: Sequence[dict[str, Any]] | None = None) -> str:
+    """The chat as the model's template writes it; `messages` are the prompt's, in the template's shape already."""
     if not tokenizer.has_chat_template:
         raise InvalidRequest("this model has no chat template; use completions instead", param="messages")
     kwargs = json.loads(prompt.template_kwargs)
@@ -45,7 +45,7 @@ def render(prompt: Prompt, tokenizer: Any) -> str:
     try:
         return str(
             tokenizer.apply_chat_template(
-                [_message(message) for message in prompt.messages],
+                [shape(message) for message in prompt.messages] if messages is None else list(messages),
                 tools=[as_template_tool(tool) for tool in prompt.tools] or None,
                 add_generation_prompt=prompt.add_generation_prompt and not prompt.continue_final_message,
                 continue_final_message=prompt.continue_final_message,
@@ -72,8 +72,10 @@ def check_length(tokens: Sequence[int], context: int, asked: int | None) -> None
         )
 
 
-def _message(message: ChatMessage) -> dict[str, Any]:
-    shaped: dict[str, Any] = {"role": message.role, "content": _text(message)}
+def shape(message: ChatMessage, parts: bool = False) -> dict[str, Any]:
+    """A message as chat templates expect it. `parts`: its content as a list, media by their kind alone."""
+    content = [_part(part) for part in message.content] if parts else _text(message)
+    shaped: dict[str, Any] = {"role": message.role, "content": content}
     if message.name is not None:
         shaped["name"] = message.name
     if message.reasoning is not None:
@@ -90,6 +92,10 @@ def _message(message: ChatMessage) -> dict[str, Any]:
             for call in message.tool_calls
         ]
     return shaped
+
+
+def _part(part: TextPart | MediaPart) -> dict[str, str]:
+    return {"type": "text", "text": part.text} if isinstance(part, TextPart) else {"type": part.media}
 
 
 def _text(message: ChatMessage) -> str:

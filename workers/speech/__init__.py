@@ -1,0 +1,1 @@
+"""Text to speech: Kokoro, sentence by sentence."""

@@ -1,0 +1,1 @@
+"""Speech to text: Whisper, with the windows of all files in one batch."""

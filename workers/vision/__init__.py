@@ -1,0 +1,1 @@
+"""The vision engine: text, images and video in, text out, through mlx-vlm."""

@@ -1,0 +1,100 @@
+"""A conversation with media to token ids and pixels, through the family's own processor. Preprocessing thread."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import mlx.core as mx
+
+from shared.errors import InvalidRequest
+from workers.vision.media import Conversation
+
+_OURS = ("input_ids", "attention_mask", "pixel_values")
+
+
+@dataclass(slots=True)
+class MediaInputs:
+    """What the engine thread needs beside the tokens; `embeds` … `delta` are filled in when it has encoded.
+
+    `runs` are the stretches of media tokens in the prompt, as (start, end, key); `end` is behind the last of them.
+    """
+
+    ids: mx.array  # [1, tokens]
+    mask: mx.array | None
+    pixels: Any
+    data: dict[str, Any]  # grids and the like, by mlx-vlm's names
+    runs: list[tuple[int, int, str]]
+    embeds: mx.array | None = None  # [1, tokens, dim]
+    positions: mx.array | None = None  # [3, 1, tokens], M-RoPE only
+    delta: int = 0  # M-RoPE: a token's position less its index, after the prompt
+    extra: dict[str, Any] = field(default_factory=dict)  # per-prompt tensors that go to the first pass as a whole
+
+    @property
+    def end(self) -> int:
+        return self.runs[-1][1] if self.runs else 0
+
+
+class InputBuilder:
+    """Calls the processor; not safe for two threads at once (tokenizers aren't)."""
+
+    def __init__(self, processor: Any, media_tokens: frozenset[int]) -> None:
+        self._processor = processor
+        self._media_tokens = media_tokens
+
+    def build(self, text: str, conversation: Conversation) -> tuple[list[int], list[int], MediaInputs]:
+        """Tokens, cache keys and the media's tensors of a rendered prompt. Raises InvalidRequest."""
+        raw = self._process(text, conversation)
+        arrays = [value for value in raw.values() if isinstance(value, mx.array)]
+        mx.eval(arrays)  # made lazily here they would carry this thread's stream into the engine
+        ids: Any = raw["input_ids"].reshape(-1).tolist()
+        tokens = [int(token) for token in ids]
+        runs = self._runs(tokens, conversation.digests)
+        if not runs:
+            raise InvalidRequest("the model's chat template left no place for the media", param="messages")
+        data = {name: value for name, value in raw.items() if name not in _OURS and value is not None}
+        media = MediaInputs(
+            raw["input_ids"].reshape(1, -1), raw.get("attention_mask"), raw.get("pixel_values"), data, runs
+        )
+        return tokens, self._keys(tokens, runs), media
+
+    def _process(self, text: str, conversation: Conversation) -> dict[str, Any]:
+        from mlx_vlm.utils import prepare_inputs
+
+        kwargs: dict[str, Any] = {}
+        if conversation.images:
+            kwargs["images"] = list(conversation.images)
+        if conversation.videos:
+            kwargs["videos"] = [video.channels_first for video in conversation.videos]
+            kwargs["video_metadata"] = [video.metadata for video in conversation.videos]
+        try:
+            return dict(prepare_inputs(self._processor, prompts=text, add_special_tokens=False, **kwargs))
+        except Exception as error:
+            # The family's own code, fed with what a user sent: whatever it raises is about this request.
+            raise InvalidRequest(f"the model's processor can't read the media: {error}", param="messages") from error
+
+    def _runs(self, tokens: Sequence[int], digests: Sequence[str]) -> list[tuple[int, int, str]]:
+        """Stretches of media tokens. Where there is one a medium, its content names it; else all the media together."""
+        spans: list[tuple[int, int]] = []
+        start: int | None = None
+        for index, token in enumerate([*tokens, -1]):
+            if token in self._media_tokens and start is None:
+                start = index
+            elif token not in self._media_tokens and start is not None:
+                spans.append((start, index))
+                start = None
+        if len(spans) == len(digests):
+            return [(first, last, key) for (first, last), key in zip(spans, digests, strict=True)]
+        everything = hashlib.sha256("\n".join(digests).encode()).hexdigest()
+        return [(first, last, f"{everything}:{number}") for number, (first, last) in enumerate(spans)]
+
+    @staticmethod
+    def _keys(tokens: Sequence[int], runs: Sequence[tuple[int, int, str]]) -> list[int]:
+        """The tokens, with numbers that no token has where an image stands: equal for equal content only."""
+        keys = list(tokens)
+        for start, end, name in runs:
+            base = int.from_bytes(hashlib.sha256(name.encode()).digest()[:6], "big")
+            keys[start:end] = [-1 - base - offset for offset in range(end - start)]
+        return keys

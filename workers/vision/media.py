@@ -1,0 +1,92 @@
+"""The media of a request, decoded and counted: what stands where in the conversation. Preprocessing thread."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from shared.errors import InvalidRequest
+from shared.messages import ChatMessage, MediaPart
+from workers.media.image import decode_image
+from workers.media.video import Video, decode_video
+
+VIDEO_FPS = 2.0
+VIDEO_FRAMES = 32
+STILLS_MOST = 16  # frames of a video for a model that reads images only
+LOW_DETAIL = 512  # pixels a side, OpenAI's `detail: low`
+
+
+@dataclass(slots=True)
+class Conversation:
+    """Messages in a template's shape, and the media that they name, in order."""
+
+    messages: list[dict[str, Any]] = field(default_factory=list)
+    images: list[Any] = field(default_factory=list)
+    videos: list[Video] = field(default_factory=list)
+    digests: list[str] = field(default_factory=list)
+
+
+class MediaReader:
+    """Reads messages for one model; `native_video`: it takes video as such."""
+
+    def __init__(self, native_video: bool) -> None:
+        self._native_video = native_video
+
+    def read(self, messages: Sequence[ChatMessage], blobs: Sequence[memoryview]) -> dict[int, list[Any]]:
+        """The decoded media of each message that has some, in order. Raises InvalidRequest naming the part."""
+        found: dict[int, list[Any]] = {}
+        for at, message in enumerate(messages):
+            for index, part in enumerate(message.content):
+                if isinstance(part, MediaPart):
+                    param = f"messages[{at}].content[{index}]"
+                    found.setdefault(at, []).append(self._decode(part, blobs[part.blob], param))
+        return found
+
+    def conversation(self, shaped: list[dict[str, Any]], media: dict[int, list[Any]]) -> Conversation:
+        """Puts the media into the template's messages: `{"type": "image"}` and `{"type": "video"}` parts."""
+        has_images = any(not isinstance(one, Video) for many in media.values() for one in many)
+        result = Conversation()
+        for at, message in enumerate(shaped):
+            waiting = iter(media.get(at, ()))
+            if isinstance(message["content"], list):
+                parts: list[dict[str, Any]] = []
+                for part in message["content"]:
+                    if part["type"] == "text":
+                        parts.append(part)
+                    else:
+                        parts.extend(self._place(next(waiting), result, stills=has_images or not self._native_video))
+                message = {**message, "content": parts}
+            result.messages.append(message)
+        return result
+
+    def _place(self, one: Any, result: Conversation, stills: bool) -> list[dict[str, Any]]:
+        """A video beside images becomes stills too: families drop one of the two, without a word."""
+        if not isinstance(one, Video):
+            result.images.append(one.pixels)
+            result.digests.append(one.digest)
+            return [{"type": "image"}]
+        if not stills:
+            result.videos.append(one)
+            result.digests.append(one.digest)
+            return [{"type": "video"}]
+        from PIL import Image
+
+        every = max(1, -(-len(one.frames) // STILLS_MOST))
+        frames = one.frames[::every]
+        result.images.extend(Image.fromarray(frame) for frame in frames)
+        result.digests.extend(f"{one.digest}:{number * every}" for number in range(len(frames)))
+        return [{"type": "image"}] * len(frames)
+
+    def _decode(self, part: MediaPart, data: memoryview, param: str) -> Any:
+        options = json.loads(part.options)
+        if part.media == "image":
+            image = decode_image(data, param=param)
+            if options.get("detail") == "low":
+                image.pixels.thumbnail((LOW_DETAIL, LOW_DETAIL))
+            return image
+        if part.media == "video":
+            fps, most = options.get("fps") or VIDEO_FPS, options.get("max_frames") or VIDEO_FRAMES
+            return decode_video(data, param=param, fps=float(fps), max_frames=int(most))
+        raise InvalidRequest(f"this model doesn't hear; {param} is sound", param=param)
