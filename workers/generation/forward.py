@@ -27,7 +27,10 @@ class Forward(Protocol):
         ...
 
     def encode(self, job: Job) -> bool:
-        """Does one piece of a prompt's own preparation on the device; True when none is left."""
+        """Does one piece of a prompt's own preparation on the device; True when none is left.
+
+        Raises RequestError for what can't be taken in; the request ends, the batch goes on.
+        """
         ...
 
     def prefill(self, tokens: mx.array, caches: list[Any], job: Job | None) -> None:

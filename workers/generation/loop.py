@@ -111,7 +111,7 @@ class GenerationLoop:
         self.batch.change(self._joining(), self._keep)
         previous = self.batch.launch()
         prefilled = self._prefill_chunk()
-        deltas: list[Delta] = []
+        deltas = self._refused()
         if previous is not None:
             for row, token, logprob in self.batch.collect(previous):
                 row.tokens.append(token)
@@ -120,10 +120,10 @@ class GenerationLoop:
                 if row.output.finished is not None:
                     row.ended = True
                     deltas.extend(self._finish(row.job))
-        elif prefilled:
+        elif prefilled != 0:
             mx.synchronize()
         self._steps += 1
-        if decoding and previous is not None:
+        if decoding and previous is not None and prefilled is not None:
             self._pacer.observe(time.perf_counter() - began, prefilled)
         return deltas
 
@@ -144,7 +144,7 @@ class GenerationLoop:
                 job.state = None
         return joining
 
-    def _prefill_chunk(self) -> int:
+    def _prefill_chunk(self) -> int | None:
         if not len(self.prefill):
             return 0
         done, tokens = self.prefill.step(self._pacer.budget(self.batch.size))
@@ -153,6 +153,16 @@ class GenerationLoop:
             self._cached_tokens += job.cached
         self._ready.extend(done)
         return tokens
+
+    def _refused(self) -> list[Delta]:
+        """The ends of requests whose preparation on the device failed."""
+        refused, self.prefill.refused = self.prefill.refused, []
+        deltas: list[Delta] = []
+        for job, error in refused:
+            job.ended = True
+            del self.jobs[job.request]
+            deltas.append(Failed(job.request, error.code, error.message, error.param, job.usage))
+        return deltas
 
     def _keep(self, row: Row, group: Group, place: int) -> None:
         """A row leaves: what it has computed becomes a beginning for later prompts."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import mlx.core as mx
 
+from shared.errors import RequestError
 from workers.generation.forward import Forward
 from workers.generation.job import Job
 from workers.generation.kv import Columns, RowsCache
@@ -27,6 +28,7 @@ class Prefill:
         self._turn = 0
         self._seen = 0  # inserts of the cache when the waiting prompts were last matched
         self.together = False
+        self.refused: list[tuple[Job, RequestError]] = []  # for the loop to end
 
     def __len__(self) -> int:
         return len(self._jobs)
@@ -49,8 +51,11 @@ class Prefill:
             self._jobs.remove(job)
         job.caches = None
 
-    def step(self, budget: int) -> tuple[list[Job], int]:
-        """Starts the next chunks on the device; returns the prompts that are complete now, and the tokens computed."""
+    def step(self, budget: int) -> tuple[list[Job], int | None]:
+        """Starts the next chunks on the device; returns the prompts that are complete now, and the tokens computed.
+
+        None: it encoded media instead.
+        """
         if self._cache is not None and self._cache.inserts != self._seen:
             self._seen = self._cache.inserts
             for job in self._jobs:
@@ -61,8 +66,8 @@ class Prefill:
         together = [self.together and job.media is None for job in self._jobs]
         chunks = plan_prefill(sizes, budget, self._turn, together)
         jobs = [(self._jobs[chunk.index], chunk) for chunk in chunks]
-        if not all(self._forward.encode(job) for job, _ in jobs):
-            return [], 1  # a step of its own: rows that decode wait for one piece only
+        if not all(self._encoded(job) for job, _ in jobs):
+            return [], None  # a step of its own: rows that decode wait for one piece only
         several = [job for job, chunk in jobs if chunk.tokens] if len(jobs) > 1 else []
         if len(several) > 1:
             self._run_together(several)
@@ -75,6 +80,14 @@ class Prefill:
             self._store(job)
             job.match = NO_MATCH  # lets go of its arrays
         return done, sum(chunk.tokens for chunk in chunks)
+
+    def _encoded(self, job: Job) -> bool:
+        try:
+            return self._forward.encode(job)
+        except RequestError as error:
+            self.refused.append((job, error))
+            self._jobs.remove(job)
+            return False
 
     def _run(self, job: Job, chunk: Chunk) -> None:
         if job.caches is None:

@@ -50,7 +50,7 @@ class VisionEngine:
         self._loaded = loaded = load(Path(args.model), args)
         self._defaults = defaults_from_generation_config(loaded.generation_config)
         self._defaults |= dict(args.override_generation_config)
-        self._reader = MediaReader(loaded.native_video)
+        self._reader = MediaReader(loaded.native_video, loaded.markers)
         self._builder = InputBuilder(loaded.processor, loaded.media_tokens)
         self.features = FeatureCache(args.prefix_cache_memory_bytes // FEATURE_SHARE)
         self.forward = VisionForward(loaded.model, self.features)
@@ -105,10 +105,10 @@ class VisionEngine:
     def _read(self, prompt: Prompt, blobs: Sequence[memoryview]) -> tuple[list[int], list[int], MediaInputs | None]:
         """Tokens, cache keys and media of a prompt."""
         has_media = any(isinstance(part, MediaPart) for message in prompt.messages for part in message.content)
+        decoded = self._reader.read(prompt.messages, blobs)
         if not has_media:
             tokens = self._tokens(prompt)
             return tokens, tokens, None
-        decoded = self._reader.read(prompt.messages, blobs)
         shaped = [prompts.shape(message, parts=True) for message in prompt.messages]
         conversation = self._reader.conversation(shaped, decoded)
         text = prompts.render(prompt, self._loaded.tokenizer, conversation.messages)

@@ -1,24 +1,25 @@
 """How the generation loop calls an mlx-vlm model.
 
 Positions are always handed over: mlx-vlm keeps those of the last prompt on the module itself, which many rows can't
-share. With M-RoPE (Qwen's and GLM's families) a token's position is its index plus the row's own delta; the other
-families take positions from the cache. What a family wants beside embeddings and positions (deepstack, 4-d masks,
-per-layer inputs) belongs to the whole prompt, so such a prompt is prefilled in one pass.
+share. With M-RoPE (Qwen's, GLM's and some other families) a token's position is its index plus the row's own delta; the
+others take positions from the cache. Sliding-window layers are kept as plain keys and values: the model asks the cache
+for a mask with its window, which is exact, and a stored beginning can be cut anywhere.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from typing import Any
 
 import mlx.core as mx
-from mlx_vlm.models.cache import KVCache, make_prompt_cache
+from mlx_vlm.models.cache import KVCache, RotatingKVCache, make_prompt_cache
 
+from shared.errors import InvalidRequest
 from workers.generation.job import Job, Row
 from workers.vision.features import FeatureCache
 from workers.vision.inputs import MediaInputs
-
-_PLAIN = ("inputs_embeds", "position_ids", "rope_deltas")
+from workers.vision.seen import Seen
 
 
 class VisionForward:
@@ -31,59 +32,63 @@ class VisionForward:
         self._model = model
         self._language: Any = model.language_model
         self._features = features
+        self._policy: Any = importlib.import_module("mlx_vlm.generate.common")._chunked_prefill_enabled
         self.mrope = hasattr(self._language, "get_rope_index")
-        self.plain = True  # known for good after the first image
 
     def make_cache(self) -> list[Any]:
-        return list(make_prompt_cache(self._language))
+        caches = make_prompt_cache(self._language)
+        return [KVCache() if isinstance(c, RotatingKVCache) and c.keep == 0 else c for c in caches]
 
     # ------------------------------------------------------------ images
     def usable(self, job: Job, length: int) -> int:
+        """A prompt that can't be cut is resumed behind its media only."""
         media = job.media
-        whole = isinstance(media, MediaInputs) and not self.plain
-        return 0 if whole and length < media.end else length
+        if isinstance(media, MediaInputs) and length < media.end and not self._may_cut(media, Seen()):
+            return 0
+        return length
 
     def encode(self, job: Job) -> bool:
         media = job.media
-        if not isinstance(media, MediaInputs) or media.embeds is not None or job.prefilled >= media.end:
-            if isinstance(media, MediaInputs) and media.positions is None:
-                self._place(media)
+        if not isinstance(media, MediaInputs) or media.seen is not None:
             return True
-        self._place(media)
-        media.embeds = self._known(media)
-        if media.embeds is not None:
+        try:
+            return self._encode(job, media)
+        except Exception as error:
+            # The family's own code met what a user sent; the batch is not touched by it.
+            raise InvalidRequest(f"the model can't take in the media: {error}", param="messages") from error
+
+    def _encode(self, job: Job, media: MediaInputs) -> bool:
+        media.seen = seen = Seen()
+        if self.mrope:
+            grids = (media.data.get("image_grid_thw"), media.data.get("video_grid_thw"))
+            positions, _ = self._language.get_rope_index(media.ids, *grids, mx.ones_like(media.ids))
+            seen.positions = mx.broadcast_to(positions, (3, 1, media.ids.shape[1]))
+            last: Any = seen.positions.max().item()
+            media.delta = int(last) + 1 - media.ids.shape[1]
+        if job.prefilled >= media.end:
             return True
-        embeds = media.embeds = self.embed(media)
-        job.whole = bool(media.extra)
-        mx.async_eval([embeds, *_arrays(media.extra)])
-        if not media.extra:
+        seen.embeds = self._known(media)
+        if seen.embeds is not None:
+            return True
+        mask = mx.ones_like(media.ids)
+        seen.take(self._model.get_input_embeddings(media.ids, media.pixels, mask=mask, **media.data), media.data)
+        job.whole = not self._may_cut(media, seen)
+        mx.async_eval(seen.arrays)
+        if seen.plain and seen.embeds is not None:
             for start, end, key in media.runs:
-                self._features.put(key, mx.contiguous(embeds[0, start:end]))
+                self._features.put(key, mx.contiguous(seen.embeds[0, start:end]))
         media.pixels = None
         return False
 
-    def embed(self, media: MediaInputs) -> mx.array:
-        """The prompt's embeddings, with what the vision encoder says in place of the media's tokens."""
-        found = self._model.get_input_embeddings(media.ids, media.pixels, mask=media.mask, **media.data)
-        fields = {name: value for name, value in found.to_dict().items() if value is not None}
-        media.extra = {name: value for name, value in fields.items() if name not in _PLAIN}
-        self.plain = not media.extra
-        embeds: mx.array = fields["inputs_embeds"]
-        return embeds
-
-    def _place(self, media: MediaInputs) -> None:
-        """The prompt's M-RoPE positions and the delta of what follows."""
-        if not self.mrope or media.positions is not None:
-            return
-        grids = (media.data.get("image_grid_thw"), media.data.get("video_grid_thw"))
-        positions, delta = self._language.get_rope_index(media.ids, *grids, media.mask)
-        media.positions = positions if positions.ndim == 3 else mx.broadcast_to(positions, (3, *positions.shape))
-        media.delta = int(delta.item())
+    def _may_cut(self, media: MediaInputs, seen: Seen) -> bool:
+        """Whether the family lets a prompt with media be prefilled in chunks: mlx-vlm's own policy."""
+        whole = {"inputs_embeds": seen.embeds, "prompt_cache": None, "prefill_kwargs": media.data}
+        return bool(self._policy(self._model, input_ids=media.ids, **whole))
 
     def _known(self, media: MediaInputs) -> mx.array | None:
         """The prompt's embeddings when every medium has been encoded before."""
         found = [features for _, _, key in media.runs if (features := self._features.get(key)) is not None]
-        if not self.plain or len(found) < len(media.runs):
+        if len(found) < len(media.runs):
             return None
         embeds: mx.array = self._model.get_input_embeddings(media.ids, None).inputs_embeds
         for (start, end, _), features in zip(media.runs, found, strict=True):
@@ -96,18 +101,10 @@ class VisionForward:
         if job is None or not isinstance(media, MediaInputs):
             self._language(tokens, cache=caches, **self._continued(caches, tokens.shape, 0))
             return
-        start, end = job.prefilled, job.prefilled + tokens.shape[1]
-        kwargs: dict[str, Any] = {}
-        if media.positions is not None:
-            kwargs["position_ids"] = media.positions[..., start:end]
-        if media.embeds is not None:
-            kwargs["inputs_embeds"] = media.embeds[:, start:end]
-        if start == 0:
-            kwargs |= {name: _cut(value, media.ids.shape[1], end) for name, value in media.extra.items()}
-        self._language(tokens, cache=caches, **kwargs)
+        end = job.prefilled + tokens.shape[1]
+        self._language(tokens, cache=caches, **media.seen.chunk(job.prefilled, end))
         if end >= len(job.tokens) - 1:
-            media.embeds = media.positions = None
-            media.extra = {}
+            media.seen = Seen()  # lets go of its arrays
 
     def decode(self, tokens: mx.array, caches: list[Any], rows: Sequence[Row]) -> mx.array:
         deltas = [row.job.media.delta if isinstance(row.job.media, MediaInputs) else 0 for row in rows]
@@ -120,20 +117,7 @@ class VisionForward:
         """Positions [3, rows, new] of tokens that follow what the caches hold; nothing without M-RoPE."""
         if not self.mrope:
             return {}
-        start = mx.array(caches[0].offset).reshape(-1, 1) + mx.array(deltas).reshape(-1, 1)
+        offset = next(cache.offset for cache in caches if hasattr(cache, "offset"))
+        start = mx.array(offset).reshape(-1, 1) + mx.array(deltas).reshape(-1, 1)
         positions = mx.broadcast_to(start + mx.arange(shape[1])[None], shape)
         return {"position_ids": mx.broadcast_to(positions, (3, *shape))}
-
-
-def _cut(value: Any, whole: int, end: int) -> Any:
-    """A per-prompt tensor without the prompt's last token, which is decoded; others as they are."""
-    if not isinstance(value, mx.array):
-        return value
-    for axis in range(value.ndim):
-        if value.shape[axis] == whole:
-            value = mx.take(value, mx.arange(end), axis=axis)
-    return value
-
-
-def _arrays(extra: dict[str, Any]) -> list[mx.array]:
-    return [value for value in extra.values() if isinstance(value, mx.array)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import mlx.core as mx
@@ -17,7 +17,7 @@ _OURS = ("input_ids", "attention_mask", "pixel_values")
 
 @dataclass(slots=True)
 class MediaInputs:
-    """What the engine thread needs beside the tokens; `embeds` … `delta` are filled in when it has encoded.
+    """What the engine thread needs beside the tokens.
 
     `runs` are the stretches of media tokens in the prompt, as (start, end, key); `end` is behind the last of them.
     """
@@ -27,10 +27,8 @@ class MediaInputs:
     pixels: Any
     data: dict[str, Any]  # grids and the like, by mlx-vlm's names
     runs: list[tuple[int, int, str]]
-    embeds: mx.array | None = None  # [1, tokens, dim]
-    positions: mx.array | None = None  # [3, 1, tokens], M-RoPE only
+    seen: Any = None  # the encoded prompt, from its first pass to its last
     delta: int = 0  # M-RoPE: a token's position less its index, after the prompt
-    extra: dict[str, Any] = field(default_factory=dict)  # per-prompt tensors that go to the first pass as a whole
 
     @property
     def end(self) -> int:

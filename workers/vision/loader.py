@@ -40,6 +40,11 @@ class LoadedVision:
         return frozenset(token for token in found if isinstance(token, int) and token >= 0)
 
     @property
+    def markers(self) -> tuple[str, ...]:
+        """How those ids are written."""
+        return tuple(str(self.tokenizer.convert_ids_to_tokens(token)) for token in sorted(self.media_tokens))
+
+    @property
     def template_wants_parts(self) -> bool:
         """Whether the chat template goes through a message's content part by part, and knows no plain text."""
         template = str(getattr(self.tokenizer, "chat_template", "") or "")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.errors import InvalidRequest
-from shared.messages import ChatMessage, MediaPart
+from shared.messages import ChatMessage, MediaPart, TextPart
 from workers.media.image import decode_image
 from workers.media.video import Video, decode_video
 
@@ -31,18 +31,27 @@ class Conversation:
 class MediaReader:
     """Reads messages for one model; `native_video`: it takes video as such."""
 
-    def __init__(self, native_video: bool) -> None:
+    def __init__(self, native_video: bool, markers: Sequence[str] = ()) -> None:
         self._native_video = native_video
+        self._markers = tuple(markers)  # the model's own signs for a place where media stand
 
     def read(self, messages: Sequence[ChatMessage], blobs: Sequence[memoryview]) -> dict[int, list[Any]]:
         """The decoded media of each message that has some, in order. Raises InvalidRequest naming the part."""
         found: dict[int, list[Any]] = {}
         for at, message in enumerate(messages):
             for index, part in enumerate(message.content):
-                if isinstance(part, MediaPart):
-                    param = f"messages[{at}].content[{index}]"
+                param = f"messages[{at}].content[{index}]"
+                if isinstance(part, TextPart):
+                    self._check(part.text, param)
+                else:
                     found.setdefault(at, []).append(self._decode(part, blobs[part.blob], param))
         return found
+
+    def _check(self, text: str, param: str) -> None:
+        """A marker typed by a user would be taken for a place of media that aren't there."""
+        for marker in self._markers:
+            if marker in text:
+                raise InvalidRequest(f"{param} contains {marker!r}, which this model reserves for media", param=param)
 
     def conversation(self, shaped: list[dict[str, Any]], media: dict[int, list[Any]]) -> Conversation:
         """Puts the media into the template's messages: `{"type": "image"}` and `{"type": "video"}` parts."""
