@@ -12,10 +12,13 @@ from typing import Any
 from shared.errors import ConfigError
 from workers.engine import Progress
 
-# What mlx-lm fetches: `DEFAULT_ALLOW_PATTERNS` in its utils.py.
+# What mlx-lm fetches (`DEFAULT_ALLOW_PATTERNS` in its utils.py), and what Kokoro's and Whisper's repositories call theirs.
 PATTERNS = (
     "*.json",
     "model*.safetensors",
+    "kokoro*.safetensors",
+    "voices/*.safetensors",
+    "weights.npz",
     "*.py",
     "tokenizer.model",
     "*.tiktoken",

@@ -1,6 +1,7 @@
 """The TTS engine: a step speaks one segment of one request; requests take turns, so that a long text holds nobody up.
 
-Segments are not batched: the model normalises over time, a shorter row's padding would change its sound.
+Segments are not batched: the model normalises over time, so a shorter row's padding would change its sound, and the
+decoder is busy with one row already (four rows of equal length: 1.1 to 1.6 times the throughput on a CPU).
 """
 
 from __future__ import annotations

@@ -73,3 +73,4 @@ def test_speakable(text: str, speakable: bool) -> None:
 
 def test_marks_alone_make_no_piece() -> None:
     assert list(pieces("... !!! --- ?")) == []
+    assert list(pieces("." * 5000 + "a"))[:-1] == []
