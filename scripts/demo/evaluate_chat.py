@@ -71,7 +71,7 @@ def surroundings() -> dict[str, list[Sample]]:
         "unknown questions": _both([unknown(question) for question in questions]),
         "typed carelessly": [replace(sample, messages=(careless(sample.messages[0], rng),)) for sample in single],
         "a system prompt of 1000 words": _both(EXCHANGES[::6], (prose(rng, 1000),)),
-        "a system prompt of 4000 words": _both(EXCHANGES[::12], (prose(rng, 4000),)),
+        "a system prompt of 3000 words": _both(EXCHANGES[::20], (prose(rng, 3000),)),
     }
 
 

@@ -27,10 +27,10 @@ import mlx.core as mx
 import numpy as np
 from mlx import nn, optimizers
 from mlx.nn.utils import value_and_grad
-from mlx.utils import tree_map
+from mlx.utils import tree_flatten, tree_map
 from mlx_lm.models.qwen3 import Model, ModelArgs
 from mlx_lm.tokenizer_utils import TokenizerWrapper
-from mlx_lm.utils import load_tokenizer, save_model
+from mlx_lm.utils import load_tokenizer
 
 from scripts.demo import tokenizer as bpe
 from scripts.demo.augment_chat import Sample, epoch
@@ -57,7 +57,7 @@ Step = Callable[[Batch], float]
 def main() -> None:
     parser = argparse.ArgumentParser(description="Train demo-chat.")
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
@@ -67,7 +67,8 @@ def main() -> None:
     model = Model(ModelArgs.from_dict(config))
     train(model, tokenizer, options.epochs, options.rate, random.Random(options.seed))
     model.update(tree_map(lambda weight: weight.astype(mx.bfloat16), model.parameters()))
-    save_model(options.folder, model)
+    weights = dict(tree_flatten(model.parameters()))
+    mx.save_safetensors(str(options.folder / "model.safetensors"), weights, {"format": "mlx"})
     shutil.copy(HERE / "model_card_chat.md", options.folder / "README.md")
 
 
@@ -76,7 +77,8 @@ def write_tokenizer(folder: Path) -> TokenizerWrapper:
     folder.mkdir(parents=True, exist_ok=True)
     template = (HERE / "chat_template.jinja").read_text(encoding="utf-8")
     texts = [template, json.dumps(WEATHER), *SYSTEMS, prose(random.Random(0), 1500)]
-    texts += [f"{word} in {word}" for word in CITIES + NAMES + SKIES] * 10  # whole words are easier to repeat than pieces
+    # Whole words are easier to repeat than pieces.
+    texts += [f"{word} in {word}" for word in CITIES + NAMES + SKIES] * 10
     texts += [f"{number} degrees: {number}" for number in range(100)] * 10
     for exchange in EXCHANGES:
         texts += [json.dumps(exchange.messages, ensure_ascii=False), exchange.completion(thinking=True)] * 3

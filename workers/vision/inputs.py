@@ -45,17 +45,14 @@ class InputBuilder:
     def build(self, text: str, conversation: Conversation) -> tuple[list[int], list[int], MediaInputs]:
         """Tokens, cache keys and the media's tensors of a rendered prompt. Raises InvalidRequest."""
         raw = self._process(text, conversation)
-        arrays = [value for value in raw.values() if isinstance(value, mx.array)]
-        mx.eval(arrays)  # made lazily here they would carry this thread's stream into the engine
+        mx.eval(raw)  # what stays lazy here would carry this thread's stream into the engine
         ids: Any = raw["input_ids"].reshape(-1).tolist()
         tokens = [int(token) for token in ids]
         runs = self._runs(tokens, conversation.digests)
         if not runs:
             raise InvalidRequest("the model's chat template left no place for the media", param="messages")
         data = {name: value for name, value in raw.items() if name not in _OURS and value is not None}
-        media = MediaInputs(
-            raw["input_ids"].reshape(1, -1), raw.get("attention_mask"), raw.get("pixel_values"), data, runs
-        )
+        media = MediaInputs(mx.array([tokens]), raw.get("attention_mask"), raw.get("pixel_values"), data, runs)
         return tokens, self._keys(tokens, runs), media
 
     def _process(self, text: str, conversation: Conversation) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def finish(batch: DecodeBatch) -> None:
 def test_it_reads_as_the_model_s_own_decoder_does(loaded: Loaded) -> None:
     heard = sound(loaded, 0)
     batch, one = DecodeBatch(loaded.model, loaded.vocabulary), row(loaded)
-    batch.join([one], heard)
+    batch.join([one], batch.listen(heard))
     finish(batch)
     tokens = [*one.prompt, *one.sampled]
     scores, _, _ = loaded.model.decoder(mx.array([tokens]), heard)
@@ -53,16 +53,16 @@ def test_rows_of_different_prompts_and_ages_don_t_touch_each_other(loaded: Loade
     expected = []
     for index in range(3):
         batch, one = DecodeBatch(loaded.model, loaded.vocabulary), row(loaded)
-        batch.join([one], sound(loaded, index))
+        batch.join([one], batch.listen(sound(loaded, index)))
         finish(batch)
         expected.append(one.sampled)
     batch = DecodeBatch(loaded.model, loaded.vocabulary)
     rows = [row(loaded) for _ in range(3)]
     rows[1].prompt = loaded.vocabulary.prompt("Thank you very much for your help.", "en", "transcribe", 99)
-    batch.join(rows[:1], sound(loaded, 0))
+    batch.join(rows[:1], batch.listen(sound(loaded, 0)))
     batch.step()
     batch.step()
-    batch.join(rows[1:], sound(loaded, 1, 2))
+    batch.join(rows[1:], batch.listen(sound(loaded, 1, 2)))
     finish(batch)
     assert [one.sampled for one in rows] == expected
 
@@ -70,7 +70,7 @@ def test_rows_of_different_prompts_and_ages_don_t_touch_each_other(loaded: Loade
 def test_a_row_that_leaves_frees_its_place(loaded: Loaded) -> None:
     batch = DecodeBatch(loaded.model, loaded.vocabulary)
     rows = [row(loaded) for _ in range(4)]
-    batch.join(rows, sound(loaded, 0, 1, 2, 3))
+    batch.join(rows, batch.listen(sound(loaded, 0, 1, 2, 3)))
     batch.step()
     batch.remove([rows[0], rows[2]])
     assert {id(one) for one in batch.rows} == {id(rows[1]), id(rows[3])}
@@ -84,7 +84,7 @@ def test_storage_never_exceeds_the_limit(loaded: Loaded) -> None:
     batch = DecodeBatch(loaded.model, loaded.vocabulary, limit=5)
     sizes = []
     for _ in range(5):
-        batch.join([row(loaded)], sound(loaded, 0))
+        batch.join([row(loaded)], batch.listen(sound(loaded, 0)))
         sizes.append(batch.nbytes)
     assert [round(size / sizes[0]) for size in sizes] == [1, 2, 4, 4, 5]
     batch.remove(list(batch.rows))
@@ -92,7 +92,7 @@ def test_storage_never_exceeds_the_limit(loaded: Loaded) -> None:
 
 def test_a_row_stops_when_its_room_is_used_up(loaded: Loaded) -> None:
     batch, one = DecodeBatch(loaded.model, loaded.vocabulary), row(loaded, room=3)
-    batch.join([one], sound(loaded, 0))
+    batch.join([one], batch.listen(sound(loaded, 0)))
     finish(batch)
     assert len(one.sampled) == 3
     assert one.full
@@ -102,7 +102,7 @@ def test_a_row_stops_when_its_room_is_used_up(loaded: Loaded) -> None:
 def test_a_draw_depends_on_its_own_seed_only(loaded: Loaded) -> None:
     def drawn(*others: Row) -> list[int]:
         batch, one = DecodeBatch(loaded.model, loaded.vocabulary), row(loaded, temperature=4.0, seed=7, room=20)
-        batch.join([*others, one], sound(loaded, *range(len(others)), 3))
+        batch.join([*others, one], batch.listen(sound(loaded, *range(len(others)), 3)))
         finish(batch)
         return one.sampled
 
@@ -110,14 +110,14 @@ def test_a_draw_depends_on_its_own_seed_only(loaded: Loaded) -> None:
     assert drawn(row(loaded), row(loaded, temperature=1.0, seed=9)) == alone
     greedy = row(loaded)
     batch = DecodeBatch(loaded.model, loaded.vocabulary)
-    batch.join([greedy], sound(loaded, 3))
+    batch.join([greedy], batch.listen(sound(loaded, 3)))
     finish(batch)
     assert greedy.sampled[: len(alone)] != alone
 
 
 def test_languages_are_told_apart(loaded: Loaded) -> None:
     batch = DecodeBatch(loaded.model, loaded.vocabulary)
-    assert batch.detect(sound(loaded, *range(len(PHRASES)))) == [phrase["language"] for phrase in PHRASES]
+    assert batch.detect(batch.listen(sound(loaded, *range(len(PHRASES))))) == [phrase["language"] for phrase in PHRASES]
 
 
 def test_text_grows_beyond_the_first_reservation(loaded: Loaded) -> None:
@@ -125,7 +125,7 @@ def test_text_grows_beyond_the_first_reservation(loaded: Loaded) -> None:
     batch, one = DecodeBatch(loaded.model, loaded.vocabulary), row(loaded)
     one.prompt = loaded.vocabulary.prompt("Never give up. " * 20, "en", "transcribe", 58)
     assert len(one.prompt) < 64
-    batch.join([one], sound(loaded, 1))
+    batch.join([one], batch.listen(sound(loaded, 1)))
     before = batch.nbytes
     finishing = 0
     while batch.rows:

@@ -104,7 +104,7 @@ def test_the_prompt_is_read(ears: Listener, monkeypatch: pytest.MonkeyPatch) -> 
     prompts: list[list[int]] = []
     join = ears.engine._batch.join
     monkeypatch.setattr(
-        ears.engine._batch, "join", lambda rows, sound: (prompts.extend(row.prompt for row in rows), join(rows, sound))
+        ears.engine._batch, "join", lambda rows, keys: (prompts.extend(row.prompt for row in rows), join(rows, keys))
     )
     assert ears.hear(saved(0), prompt="Never give up.").text == PHRASES[0]["text"]
     vocabulary = ears.engine._loaded.vocabulary
