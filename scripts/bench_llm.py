@@ -14,16 +14,14 @@ import argparse
 import asyncio
 import json
 import os
-import socket
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+from bench_node import node
 
 WORDS = "river stone lamp seven quiet tree "
 ROOT = Path(__file__).resolve().parent.parent
@@ -62,29 +60,6 @@ def ceiling_process(folder: str, streams: int, tokens: int, words: int) -> None:
 
 
 # ------------------------------------------------------------------ the node
-@contextmanager
-def node(folder: str, streams: int) -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "gateway", "serve", folder, "--port", str(port)]
-    process = subprocess.Popen([*command, "--max-batch", str(max(streams, 8)), "--log-level", "warning"])
-    url = f"http://127.0.0.1:{port}"
-    try:
-        deadline = time.monotonic() + 300
-        while time.monotonic() < deadline and process.poll() is None:
-            try:
-                if httpx.get(url + "/health/ready", timeout=5).status_code == 200:
-                    break
-            except httpx.TransportError:
-                pass
-            time.sleep(0.1)
-        yield url
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
 async def stream_one(client: httpx.AsyncClient, url: str, mode: str, index: int, args: argparse.Namespace) -> dict:
     body = {
         "model": "default",
@@ -140,7 +115,7 @@ def main() -> None:
     firsts: dict[str, list[float]] = {"greedy": [], "one": [], "mixed": []}
     assert raw.stdin is not None
     assert raw.stdout is not None
-    with node(args.folder, args.streams) as url:
+    with node(args.folder, "--max-batch", str(max(args.streams, 8))) as url:
         for number in range(args.rounds + 1):
             print(file=raw.stdin, flush=True)
             found = {"ceiling": float(raw.stdout.readline())}
