@@ -3,7 +3,8 @@
     python -m scripts.demo.vision_known_answers
 
 A list of objects: `messages` as a client sends them, `images` and `video` (files in tests/data/images, in the order of
-the message parts that show them), and `answer`. None of the pictures was trained on: they are drawn here, in sizes of their own.
+the message parts that show them), and `answer`. None of the pictures was trained on: they are drawn here, in sizes of
+their own.
 """
 
 from __future__ import annotations
