@@ -24,6 +24,8 @@ class WorkerSpec:
     tool_parser: str = "auto"
     reasoning_parser: str = "auto"
     trust_remote_code: bool = False
+    video_fps: float = 2.0
+    video_max_frames: int = 32
     prefix_cache: int = 0  # bound of the prefix cache; 0: off
     memory_budget: int | None = None
     wired_limit: int | None = None  # None: leave the system's

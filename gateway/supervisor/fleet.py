@@ -136,6 +136,8 @@ def _spec(
         tool_parser=model.tool_parser,
         reasoning_parser=model.reasoning_parser,
         trust_remote_code=model.trust_remote_code,
+        video_fps=model.video.fps,
+        video_max_frames=model.video.max_frames,
         prefix_cache=model.prefix_cache,
         log_level=log_level,
         log_style=log_style,

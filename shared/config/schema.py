@@ -67,6 +67,13 @@ class SamplingDefaults(_Section):
     seed: int | None = None
 
 
+class VideoDefaults(_Section):
+    """How videos are sampled for requests that don't say."""
+
+    fps: float = Field(2.0, gt=0, le=60)
+    max_frames: int = Field(32, ge=1, le=2048)
+
+
 Alias = Annotated[str, Field(min_length=1)]
 
 
@@ -80,6 +87,7 @@ class ModelConfig(_Section):
     context: int | None = Field(None, ge=16)
     prefix_cache: Size = 2 * 2**30
     sampling: SamplingDefaults = SamplingDefaults()
+    video: VideoDefaults = VideoDefaults()
     tool_parser: str = "auto"
     reasoning_parser: str = "auto"
     trust_remote_code: bool = False
