@@ -12,7 +12,7 @@ from typing import Any
 from shared.errors import ConfigError
 from workers.engine import Progress
 
-# What mlx-lm fetches (`DEFAULT_ALLOW_PATTERNS` in its utils.py), and what Kokoro's and Whisper's repositories call theirs.
+# What mlx-lm fetches (`DEFAULT_ALLOW_PATTERNS` in its utils.py), and what Kokoro's and Whisper's repositories hold.
 PATTERNS = (
     "*.json",
     "model*.safetensors",
