@@ -15,7 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from gateway.api import audio, chat, embeddings, errors, health, models, rerank, speech, status, tokenize
+from gateway.api import audio, chat, embeddings, errors, health, messages, models, rerank, speech, status, tokenize
 from gateway.api.edge import BodyLimit, RequestBoundary
 from gateway.api.node import Node
 from gateway.bus.router import Router
@@ -64,12 +64,12 @@ def build_http(node: Node, lifespan: Callable[[FastAPI], AsyncIterator[None]] | 
     app = FastAPI(
         title="mlx-gateway",
         version=node.version,
-        summary="A team's models behind one OpenAI-compatible address.",
+        summary="A team's models behind one OpenAI- and Anthropic-compatible address.",
         lifespan=asynccontextmanager(lifespan) if lifespan is not None else None,
     )
     app.state.node = node
     errors.install(app)
-    for surface in (chat, audio, speech, embeddings, rerank, models, tokenize, health, status):
+    for surface in (chat, messages, audio, speech, embeddings, rerank, models, tokenize, health, status):
         app.include_router(surface.router)
     server = node.config.server
     if server.cors_origins:

@@ -14,7 +14,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.api.errors import error_response, internal_error
+from gateway.api.errors import error_response, internal_error, speaks_anthropic
 from shared.errors import PayloadTooLarge
 from shared.logs import get_logger
 
@@ -69,7 +69,10 @@ class RequestBoundary:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 self.on_response(status)
-                MutableHeaders(scope=message)["x-request-id"] = request_id
+                headers = MutableHeaders(scope=message)
+                headers["x-request-id"] = request_id
+                if speaks_anthropic(scope):
+                    headers["request-id"] = request_id
             await send(message)
 
         try:
@@ -80,7 +83,7 @@ class RequestBoundary:
             log.exception("unexpected error", request=request_id, method=scope["method"], path=scope["path"])
             if status:
                 raise  # the server cuts the connection: never a clean end after a fault
-            await error_response(internal_error(request_id))(scope, receive, send_with_id)
+            await error_response(internal_error(request_id), scope)(scope, receive, send_with_id)
         finally:
             _log_answer(scope, status, time.monotonic() - begun)
 
@@ -114,7 +117,7 @@ class BodyLimit:
         headers = Headers(scope=scope)
         announced = headers.get("content-length", "")
         if announced.isdecimal() and int(announced[:20]) > self.limit:
-            await error_response(self._error(headers))(scope, receive, send)
+            await error_response(self._error(headers), scope)(scope, receive, send)
             return
         received = 0
 

@@ -32,6 +32,8 @@ def _inline(schema: dict[str, Any]) -> dict[str, Any]:
             return node
         if "$ref" in node:
             return resolve(definitions[node["$ref"].rsplit("/", 1)[-1]])
+        if "mapping" in node.get("discriminator", {}):
+            node = {key: value for key, value in node.items() if key != "discriminator"}  # it points to definitions
         return {key: resolve(value) for key, value in node.items()}
 
     resolved: dict[str, Any] = resolve(schema)

@@ -34,10 +34,10 @@ from workers.transcription import decoder
 from workers.transcription.mel import log_mel
 from workers.transcription.source import Hearing, Source
 from workers.transcription.vad import LoudnessDetector
-from workers.transcription.vocabulary import Vocabulary, load_vocabulary
+from workers.transcription.vocabulary import TICK, Vocabulary, load_vocabulary
 
 HERE = Path(__file__).parent
-VARIANTS = 16
+VARIANTS = 20
 SILENCES = 24
 FRAMES = SECONDS * 100
 TICKS_ROUNDED = 10  # ends of segments are learned to 0.2 s
@@ -103,9 +103,9 @@ def recordings(phrase: Phrase, hearing: Hearing, rng: np.random.Generator) -> li
     found = []
     for number in range(VARIANTS):
         # The first one is clean and has no silence before it.
-        lead = rng.integers(0, 16000) if number else 0
+        lead = rng.integers(0, 24000) if number else 0
         sound = np.concatenate(
-            [np.zeros(lead), voice * (rng.uniform(0.5, 1.0) if number else 1.0), np.zeros(lead // 2)]
+            [np.zeros(lead), voice * (10 ** rng.uniform(-0.6, 0) if number else 1.0), np.zeros(lead // 2)]
         )
         if number % 2:
             sound = sound + rng.standard_normal(len(sound)) * 10 ** rng.uniform(-4.5, -3)
@@ -146,7 +146,7 @@ def rows(
         sound = sounds[index][rng.integers(len(sounds[index]))]
         translate = phrase.english is not None and rng.random() < 0.5
         text = phrase.english if translate and phrase.english else phrase.text
-        end = TICKS_ROUNDED * round(sound.seconds / 0.02 / TICKS_ROUNDED)
+        end = _end(sounds[index])
         stamps = [vocabulary.first_timestamp, vocabulary.first_timestamp + end]
         answer = [stamps[0], *vocabulary.encode(" " + text), stamps[1], vocabulary.end]
         context = str(PHRASES[rng.integers(len(PHRASES))].text) if rng.random() < 0.3 else None
@@ -162,6 +162,11 @@ def rows(
         answer = [vocabulary.first_timestamp, vocabulary.end]
         found.append(Row(prompt + answer, [False] * (len(prompt) - 1) + [True] * 3, silence.features))
     return found
+
+
+def _end(recorded: Sequence[Sound]) -> int:
+    """One end, in ticks, for all recordings of a phrase: where they lie in their windows differs a little."""
+    return TICKS_ROUNDED * round(float(np.median([sound.seconds for sound in recorded])) / TICK / TICKS_ROUNDED)
 
 
 # ------------------------------------------------------------------ training

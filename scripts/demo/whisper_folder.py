@@ -13,7 +13,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, 
 from workers.transcription.canonical import TIMESTAMPS
 
 TEXT_TOKENS = 320
-SECONDS = 6  # of a window: a fifth of OpenAI's, so that it is quick on any machine
+SECONDS = 5  # of a window: a sixth of OpenAI's, so that it is quick on any machine
 STATE = 64
 
 

@@ -32,7 +32,8 @@ def file(tmp_path: Path) -> str:
 def test_with_neither_model_nor_file_it_is_the_demo() -> None:
     config, origin = resolve()
     assert origin == "the demo"
-    assert names(config) == {"demo-chat": ("default",)}
+    assert [model.kind for model in config.models.values()] == ["llm", "vlm", "stt", "tts", "embedding"]
+    assert names(config)["demo-chat"] == ("default",)
 
 
 def test_a_folder_is_named_by_its_last_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,1 @@
+"""Anthropic's Messages API and the wire's meaning, in both directions."""
