@@ -20,7 +20,7 @@ from shared.messages import Accepted, Count, Delta, Detokenize, Kind, TextDelta,
 
 router = APIRouter(tags=["tokens"])
 
-TOKEN_KINDS: tuple[Kind, ...] = ("llm", "vlm", "embedding", "reranker")
+TOKEN_KINDS: tuple[Kind, ...] = ("llm", "vlm")
 
 
 @router.post("/tokenize", summary="Tokens of a prompt or of chat messages", openapi_extra=json_body(TokenizeRequest))

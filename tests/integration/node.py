@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +17,8 @@ from typing import Any
 
 import httpx
 
+DEMO = Path(__file__).parents[2] / "configs" / "demo"
+DEMO_CHAT = str(DEMO / "demo-chat")
 PATIENCE = 120.0  # seconds; how long a slow machine may take, never how fast we are
 
 
@@ -23,6 +27,7 @@ class Node:
     url: str
     process: subprocess.Popen[bytes]
     log: Path
+    temporary: Path  # the only folder for temporary files that the node knows
 
     def get(self, path: str) -> httpx.Response:
         return httpx.get(self.url + path, timeout=PATIENCE)
@@ -33,6 +38,12 @@ class Node:
 
     def worker(self, name: str = "demo-chat") -> dict[str, Any]:
         return next(worker for worker in self.status()["workers"] if worker["name"] == name)
+
+    def pids(self) -> dict[str, int]:
+        return {worker["name"]: worker["pid"] for worker in self.status()["workers"]}
+
+    def post(self, path: str, **request: Any) -> httpx.Response:
+        return httpx.post(self.url + path, timeout=PATIENCE, **request)
 
     def chat(self, **body: Any) -> httpx.Response:
         body = {"model": "demo-chat", "messages": [{"role": "user", "content": "Hello!"}], **body}
@@ -60,9 +71,10 @@ def serve(log: Path, *arguments: str, ready: bool = True) -> Iterator[Node]:
     """`mlx-gateway serve ARGUMENTS` on a free port; `ready`: wait until its models are."""
     port = free_port()
     command = [sys.executable, "-m", "gateway", "serve", *arguments, "--port", str(port)]
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
-        node = Node(f"http://127.0.0.1:{port}", process, log)
+    with log.open("wb") as output, tempfile.TemporaryDirectory(prefix="gw-") as temporary:
+        environment = {**os.environ, "TMPDIR": temporary}
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment)
+        node = Node(f"http://127.0.0.1:{port}", process, log, Path(temporary))
         try:
             until(lambda: _answers(node, "/health/ready" if ready else "/health"))
             yield node

@@ -11,7 +11,7 @@ import httpx
 import psutil
 from openai import APIError, AsyncOpenAI
 
-from tests.integration.node import Node, until
+from tests.integration.node import DEMO_CHAT, Node, serve, until
 
 HELLO = [{"role": "user", "content": "Hello!"}]
 
@@ -79,9 +79,7 @@ def test_sigterm_ends_everything_and_leaves_nothing_behind(own_node: Node) -> No
 
 
 def test_health_answers_while_models_load_and_ready_tells_the_truth(tmp_path: Path) -> None:
-    from tests.integration.node import serve
-
-    with serve(tmp_path / "log", ready=False) as node:
+    with serve(tmp_path / "log", DEMO_CHAT, ready=False) as node:
         assert node.get("/health").status_code == 200
         states = {httpx.get(node.url + "/health/ready", timeout=60).status_code}
         until(lambda: states.add(node.get("/health/ready").status_code) or 200 in states)
