@@ -57,7 +57,7 @@ class Row(NamedTuple):
 def main() -> None:
     parser = argparse.ArgumentParser(description="Train demo-whisper.")
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--steps", type=int, default=450)
+    parser.add_argument("--steps", type=int, default=500)
     parser.add_argument("--rate", type=float, default=3e-3)
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
@@ -102,8 +102,8 @@ def recordings(phrase: Phrase, hearing: Hearing, rng: np.random.Generator) -> li
     voice = spoken(phrase.text, phrase.voice)
     found = []
     for number in range(VARIANTS):
-        # The first one is clean and has no silence before it.
-        lead = rng.integers(0, 24000) if number else 0
+        # The first one is clean and has no silence before it; less than the breath that a window begins with moves speech.
+        lead = rng.integers(0, 3200 if number % 3 else 24000) if number else 0
         sound = np.concatenate(
             [np.zeros(lead), voice * (10 ** rng.uniform(-0.6, 0) if number else 1.0), np.zeros(lead // 2)]
         )
@@ -140,20 +140,14 @@ def _encode(model: Any, mel: NDArray[np.float32], seconds: float) -> Sound:
 def rows(
     vocabulary: Vocabulary, sounds: Sequence[Sequence[Sound]], silences: Sequence[Sound], rng: np.random.Generator
 ) -> list[Row]:
-    """Each phrase in one of its recordings, some translated, some behind a prompt; and two silences."""
+    """Each phrase in one of its recordings, and translated in another, some behind a prompt; and two silences."""
     found = []
-    for index, phrase in enumerate(PHRASES):
-        sound = sounds[index][rng.integers(len(sounds[index]))]
-        translate = phrase.english is not None and rng.random() < 0.5
-        text = phrase.english if translate and phrase.english else phrase.text
-        end = _end(sounds[index])
-        stamps = [vocabulary.first_timestamp, vocabulary.first_timestamp + end]
-        answer = [stamps[0], *vocabulary.encode(" " + text), stamps[1], vocabulary.end]
-        context = str(PHRASES[rng.integers(len(PHRASES))].text) if rng.random() < 0.3 else None
-        prompt = vocabulary.prompt(context, phrase.language, "translate" if translate else "transcribe", 200)
-        start = prompt.index(vocabulary.start)
-        learned = [at == start or at >= len(prompt) - 1 for at in range(len(prompt) + len(answer))]
-        found.append(Row(prompt + answer, learned, sound.features))
+    for phrase, recorded in zip(PHRASES, sounds, strict=True):
+        answers = {"transcribe": phrase.text} | ({"translate": phrase.english} if phrase.english else {})
+        for task, text in answers.items():
+            context = PHRASES[rng.integers(len(PHRASES))].text if rng.random() < 0.3 else None
+            prompt = vocabulary.prompt(context, phrase.language, task, 200)
+            found.append(_spoken_row(vocabulary, prompt, text, _end(recorded), recorded[rng.integers(len(recorded))]))
     for _ in range(2):
         silence = silences[rng.integers(len(silences))]
         prompt = vocabulary.prompt(None, "en", "transcribe", 0)
@@ -162,6 +156,14 @@ def rows(
         answer = [vocabulary.first_timestamp, vocabulary.end]
         found.append(Row(prompt + answer, [False] * (len(prompt) - 1) + [True] * 3, silence.features))
     return found
+
+
+def _spoken_row(vocabulary: Vocabulary, prompt: list[int], text: str, end: int, sound: Sound) -> Row:
+    stamp = vocabulary.first_timestamp
+    answer = [stamp, *vocabulary.encode(" " + text), stamp + end, vocabulary.end]
+    start = prompt.index(vocabulary.start)  # behind it stands the language
+    learned = [at == start or at >= len(prompt) - 1 for at in range(len(prompt) + len(answer))]
+    return Row(prompt + answer, learned, sound.features)
 
 
 def _end(recorded: Sequence[Sound]) -> int:

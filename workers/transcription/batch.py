@@ -138,25 +138,31 @@ class DecodeBatch:
 
     def _pick(self, scores: mx.array) -> list[tuple[Row, int, float]]:
         stamps = self._vocabulary.first_timestamp
-        scores = self._mask(scores, [allowed(row.sampled, stamps, row.last_tick) for row in self.rows])
-        logprobs = scores - mx.logsumexp(scores, axis=-1, keepdims=True)
+        scores, total = self._mask(scores, [allowed(row.sampled, stamps, row.last_tick) for row in self.rows])
         tokens = mx.argmax(scores + self._noise(scores), axis=-1)
-        chosen = mx.take_along_axis(logprobs, tokens[:, None], axis=-1)[:, 0]
+        chosen = mx.take_along_axis(scores, tokens[:, None], axis=-1)[:, 0] - total
         mx.eval(tokens, chosen, self._text)
         ids: Any = tokens.tolist()
         values: Any = chosen.tolist()
         return list(zip(self.rows, ids, values, strict=True))
 
-    def _mask(self, scores: mx.array, rules: Sequence[Allowed]) -> mx.array:
-        """Leaves what the rules allow; a timestamp must come where all of them outweigh the best text."""
+    def _mask(self, scores: mx.array, rules: Sequence[Allowed]) -> tuple[mx.array, mx.array]:
+        """Leaves what the rules allow, with the log of its sum [B].
+
+        A timestamp must come where all of them together outweigh the best text.
+        """
         text, end, low, high = (
             mx.array([getattr(rule, name) for rule in rules])[:, None] for name in ("text", "end", "low", "high")
         )
         stamp = (self._ticks >= mx.maximum(low, 0)) & (self._ticks <= high)
         word = (self._is_text & text) | (self._is_end & end)
-        best = mx.where(word, scores, -mx.inf).max(axis=-1, keepdims=True)
-        stamps = mx.logsumexp(mx.where(stamp, scores, -mx.inf), axis=-1, keepdims=True)
-        return mx.where(stamp | (word & (best >= stamps)), scores, -mx.inf)
+        scores = mx.where(stamp | word, scores, -mx.inf)
+        top = scores.max(axis=-1, keepdims=True)
+        weights = mx.exp(scores - top)
+        texts, stamps = mx.where(word, weights, 0), mx.where(stamp, weights, 0).sum(axis=-1, keepdims=True)
+        speak = texts.max(axis=-1, keepdims=True) >= stamps
+        total = stamps + mx.where(speak, texts.sum(axis=-1, keepdims=True), 0)
+        return mx.where(stamp | speak, scores, -mx.inf), (top + mx.log(total))[:, 0]
 
     def _noise(self, scores: mx.array) -> mx.array | float:
         """Gumbel noise times the temperature: the largest sum is a draw. Each row's comes from its own seed."""

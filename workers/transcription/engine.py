@@ -38,8 +38,8 @@ from workers.transcription.vad import LoudnessDetector, SileroDetector, find_sil
 _log = get_logger("workers.transcription")
 
 _AHEAD = 2  # windows of a request that are cut while others of it are decoded
-_ENCODE_IDLE = 4  # windows encoded in a step while nothing is decoded
-_ENCODE_BUSY = 1  # while rows are waiting for their next token
+_ENCODE = 4  # windows encoded in a step
+_STALL = 0.1  # seconds that running rows may wait for windows to be encoded; one window always may
 _PATIENCE = 0.02  # seconds that a step waits for a window when it has nothing else to do
 _WORKING = 2**29  # bytes left to the encoder when rows are counted
 
@@ -82,7 +82,8 @@ class TranscriptionEngine:
         """Compiles what a request will need, and finds a model that can't compute."""
         silence = np.zeros((self._loaded.frames, self._loaded.dims.n_mels), np.float32)
         prompt = self._loaded.vocabulary.prompt(None, None, "transcribe", 0)
-        for width in {1, min(self._rows, _ENCODE_IDLE)}:
+        self._window_seconds = _STALL  # that encoding one takes
+        for width in sorted({1, min(self._rows, _ENCODE)}):
             rows = [Row(prompt, 0.0, 0, 1, room=2) for _ in range(width)]
             self._batch.join(rows, self._batch.listen(self._encode([silence] * width)))
             while self._batch.rows:
@@ -167,15 +168,20 @@ class TranscriptionEngine:
 
     def _fill(self) -> None:
         """Gives free rows to windows that wait; encodes no more at a time than running rows can bear."""
-        places = self._rows - len(self._batch.rows)
-        count = min(places, _ENCODE_BUSY if self._batch.rows else _ENCODE_IDLE)
+        count = min(self._rows - len(self._batch.rows), _ENCODE)
+        if self._batch.rows:
+            count = min(count, max(1, int(_STALL / self._window_seconds)))
         chosen: list[Part] = []
         while len(chosen) < count and (part := next_part(self._open)) is not None:
             self._turns += 1
             part.running, part.job.turn = True, self._turns
             chosen.append(part)
-        if not chosen:
-            return
+        if chosen:
+            began = time.perf_counter()
+            self._start(chosen)
+            self._window_seconds = (time.perf_counter() - began) / len(chosen)
+
+    def _start(self, chosen: Sequence[Part]) -> None:
         fresh = [part for part in chosen if part.mel is not None]
         if fresh:
             sound = self._encode([part.mel for part in fresh if part.mel is not None])

@@ -189,6 +189,19 @@ def test_a_long_file_comes_in_order_and_in_bounded_memory(ears: Listener) -> Non
     assert held <= 2  # and are cut as they are needed
 
 
+def test_running_rows_don_t_wait_for_many_windows(ears: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
+    counts: list[int] = []
+    start = ears.engine._start
+    monkeypatch.setattr(ears.engine, "_start", lambda chosen: (counts.append(len(chosen)), start(chosen)))
+    for stall, expected in ((1e-9, [4, 1, 1, 1, 1]), (100.0, [4, 4])):
+        counts.clear()
+        monkeypatch.setattr(engine_module, "_STALL", stall)
+        for index in range(8):
+            ears.submit(Transcribe(f"{stall}-{index}", Blob(saved(1))))
+        ears.run()
+        assert counts == expected
+
+
 def test_segments_stream_before_the_file_is_through(ears: Listener) -> None:
     ears.submit(Transcribe("long", Blob(encoded(spoken_file([0, 1, 2, 3] * 5), "mp3"))))
     while not ears.answers["long"].segments:
@@ -236,7 +249,7 @@ def test_the_last_rung_is_kept(ears: Listener, monkeypatch: pytest.MonkeyPatch) 
 def test_what_the_model_left_out_is_heard_again(ears: Listener, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first attempt is made to end after half of the window."""
     split = len(VOICES[0]) / RATE + 0.5
-    sound = np.concatenate([VOICES[0], quiet(0.5), VOICES[1]])
+    sound = np.concatenate([VOICES[0], quiet(0.5), VOICES[2]])
     plain, calls = engine_module.pieces, list[float]()
 
     def once(tokens: tuple[int, ...], first: int, seconds: float) -> Any:
@@ -247,7 +260,7 @@ def test_what_the_model_left_out_is_heard_again(ears: Listener, monkeypatch: pyt
     monkeypatch.setattr(engine_module, "pieces", once)
     answer = ears.hear(encoded(sound), language="en")
     assert len(calls) == 1
-    assert answer.segments[1].text.strip() == PHRASES[1]["text"]
+    assert answer.segments[1].text.strip() == PHRASES[2]["text"]
     assert answer.segments[1].start == pytest.approx(split, abs=0.4)
     check_times(answer)
 
