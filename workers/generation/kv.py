@@ -133,7 +133,7 @@ class RowsCache:
         return self.keys[row : row + 1, :, start:end], self.values[row : row + 1, :, start:end]
 
     def move(self, source: int, target: int) -> None:
-        if self.keys is not None and self.values is not None:
+        if self.keys is not None and self.values is not None and source < self.keys.shape[0]:  # else it is empty yet
             self.keys[target : target + 1] = self.keys[source : source + 1]
             self.values[target : target + 1] = self.values[source : source + 1]
 

@@ -71,15 +71,13 @@ class Prefill:
         several = [job for job, chunk in jobs if chunk.tokens] if len(jobs) > 1 else []
         if len(several) > 1:
             self._run_together(several)
-        for job, chunk in jobs:
-            if job.state is None:
-                self._run(job, chunk)
+        longer = sum(self._run(job, chunk) for job, chunk in jobs if job.state is None)
         done = [job for job, _ in jobs if job.state is not None]
         for job in done:
             self._jobs.remove(job)
             self._store(job)
             job.match = NO_MATCH  # lets go of its arrays
-        return done, sum(chunk.tokens for chunk in chunks)
+        return done, longer + sum(chunk.tokens for chunk in chunks)
 
     def _encoded(self, job: Job) -> bool:
         try:
@@ -89,18 +87,22 @@ class Prefill:
             self._jobs.remove(job)
             return False
 
-    def _run(self, job: Job, chunk: Chunk) -> None:
+    def _run(self, job: Job, chunk: Chunk) -> int:
+        """Returns how many tokens more than the chunk's were computed, because the prompt can't be cut."""
+        longer = 0
         if job.caches is None:
             job.caches = self._layers.single(job.match)
         if chunk.tokens:
             end = len(job.tokens) - 1 if job.whole else job.prefilled + chunk.tokens
             tokens = job.tokens[job.prefilled : end]
+            longer = len(tokens) - chunk.tokens
             self._forward.prefill(mx.array(tokens)[None], job.caches, job)
             mx.async_eval([cache.state for cache in job.caches])
             job.prefilled = end
         if not job.remaining:
             job.state = self._layers.state(job.caches, job.prefilled)
             job.caches = None
+        return longer
 
     def _run_together(self, jobs: Sequence[Job]) -> None:
         """One pass over the rest of several prompts, padded on the right; padding is cut off afterwards."""

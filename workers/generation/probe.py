@@ -18,6 +18,7 @@ from workers.generation.layers import Group, Layers, RowState
 from workers.generation.prefix_cache import NO_MATCH
 
 _LENGTHS = (9, 5, 14)
+_LONGEST = 17  # of a row that leaves again: the others then have unused columns on their left
 _TOLERANCE = 0.1  # of the logits' own spread; rounding stays far below, a wrong mask far above
 
 
@@ -52,12 +53,12 @@ class Probe:
         return self._forward.decode(mx.array(prompt[-1:]), caches, ())
 
     def _states(self) -> list[RowState]:
-        states = []
-        for prompt in self._prompts:
-            caches = self._layers.single(NO_MATCH)
-            self._forward.prefill(mx.array([prompt[:-1]]), caches, None)
-            states.append(self._layers.state(caches, len(prompt) - 1))
-        return states
+        return [self._state(prompt[:-1]) for prompt in self._prompts]
+
+    def _state(self, tokens: list[int]) -> RowState:
+        caches = self._layers.single(NO_MATCH)
+        self._forward.prefill(mx.array([tokens]), caches, None)
+        return self._layers.state(caches, len(tokens))
 
     def _states_together(self) -> list[RowState]:
         columns = Columns(0, [0] * len(self._prompts))
@@ -70,7 +71,8 @@ class Probe:
 
     def _joined(self, states: list[RowState]) -> Group:
         group = Group(self._layers)
-        group.join(states)
+        group.join([*states, self._state([0] * _LONGEST)])
+        group.leave([len(states)])
         return group
 
     def _decode(self, groups: list[Group]) -> mx.array:

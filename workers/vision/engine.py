@@ -50,8 +50,10 @@ class VisionEngine:
         self._loaded = loaded = load(Path(args.model), args)
         self._defaults = defaults_from_generation_config(loaded.generation_config)
         self._defaults |= dict(args.override_generation_config)
-        self._reader = MediaReader(loaded.native_video, loaded.markers)
-        self._builder = InputBuilder(loaded.processor, loaded.media_tokens)
+        self._wants_parts = loaded.wants_parts()
+        markers = [mark for marks in loaded.places.values() for mark in marks]
+        self._reader = MediaReader(loaded.native_video, markers, spec.video_fps, spec.video_max_frames)
+        self._builder = InputBuilder(loaded.processor, loaded.media_tokens, loaded.places)
         self.features = FeatureCache(args.prefix_cache_memory_bytes // FEATURE_SHARE)
         self.forward = VisionForward(loaded.model, self.features)
         self.loop = GenerationLoop(self.forward, loaded.tokenizer, loaded.vocab_size, loaded.eos, args)
@@ -109,14 +111,17 @@ class VisionEngine:
         if not has_media:
             tokens = self._tokens(prompt)
             return tokens, tokens, None
-        shaped = [prompts.shape(message, parts=True) for message in prompt.messages]
+        shaped = [
+            prompts.shape(message, parts=at in decoded or self._wants_parts)
+            for at, message in enumerate(prompt.messages)
+        ]
         conversation = self._reader.conversation(shaped, decoded)
         text = prompts.render(prompt, self._loaded.tokenizer, conversation.messages)
         return self._builder.build(text, conversation)
 
     def _tokens(self, prompt: Prompt) -> list[int]:
         loaded = self._loaded
-        if not (prompt.messages and loaded.template_wants_parts):
+        if not (prompt.messages and self._wants_parts):
             return prompts.tokenize(prompt, loaded.tokenizer, loaded.vocab_size)
         shaped = [prompts.shape(message, parts=True) for message in prompt.messages]
         text = prompts.render(prompt, loaded.tokenizer, shaped)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
+from inspect import signature
 from typing import Any
 
 import mlx.core as mx
@@ -20,10 +21,11 @@ from workers.generation.job import Job, Row
 from workers.vision.features import FeatureCache
 from workers.vision.inputs import MediaInputs
 from workers.vision.seen import Seen
+from workers.vision.timeline import timelines
 
 
 class VisionForward:
-    """`features` holds encoded media for families that need nothing but embeddings and positions."""
+    """An mlx-vlm model; `features` holds encoded media."""
 
     kv_type = KVCache
     package = "mlx_vlm.models"
@@ -34,6 +36,7 @@ class VisionForward:
         self._features = features
         self._policy: Any = importlib.import_module("mlx_vlm.generate.common")._chunked_prefill_enabled
         self.mrope = hasattr(self._language, "get_rope_index")
+        self._rope_arguments = signature(self._language.get_rope_index).parameters if self.mrope else {}
 
     def make_cache(self) -> list[Any]:
         caches = make_prompt_cache(self._language)
@@ -43,7 +46,7 @@ class VisionForward:
     def usable(self, job: Job, length: int) -> int:
         """A prompt that can't be cut is resumed behind its media only."""
         media = job.media
-        if isinstance(media, MediaInputs) and length < media.end and not self._may_cut(media, Seen()):
+        if isinstance(media, MediaInputs) and length < media.end and not self._may_cut(media):
             return 0
         return length
 
@@ -58,66 +61,72 @@ class VisionForward:
             raise InvalidRequest(f"the model can't take in the media: {error}", param="messages") from error
 
     def _encode(self, job: Job, media: MediaInputs) -> bool:
-        media.seen = seen = Seen()
+        seen = Seen()
         if self.mrope:
-            grids = (media.data.get("image_grid_thw"), media.data.get("video_grid_thw"))
-            positions, _ = self._language.get_rope_index(media.ids, *grids, mx.ones_like(media.ids))
-            seen.positions = mx.broadcast_to(positions, (3, 1, media.ids.shape[1]))
+            seen.positions = self._positions(media)
             last: Any = seen.positions.max().item()
             media.delta = int(last) + 1 - media.ids.shape[1]
-        if job.prefilled >= media.end:
-            return True
-        seen.embeds = self._known(media)
-        if seen.embeds is not None:
-            return True
-        mask = mx.ones_like(media.ids)
-        seen.take(self._model.get_input_embeddings(media.ids, media.pixels, mask=mask, **media.data), media.data)
-        job.whole = not self._may_cut(media, seen)
-        mx.async_eval(seen.arrays)
-        if seen.plain and seen.embeds is not None:
+        done = job.prefilled >= media.end or self._recall(media, seen)
+        if not done:
+            mask = mx.ones_like(media.ids)
+            seen.take(self._model.get_input_embeddings(media.ids, media.pixels, mask=mask, **media.data))
+            mx.async_eval(seen.arrays)
             for start, end, key in media.runs:
-                self._features.put(key, mx.contiguous(seen.embeds[0, start:end]))
-        media.pixels = None
-        return False
+                self._features.put(key, seen.features(start, end))
+        if job.prefilled < media.end and not self._may_cut(media):
+            job.whole = True
+            if (types := media.data.get("mm_token_type_ids")) is not None:
+                seen.aligned["mm_token_type_ids"] = types
+        media.seen = seen
+        media.release()
+        return done
 
-    def _may_cut(self, media: MediaInputs, seen: Seen) -> bool:
-        """Whether the family lets a prompt with media be prefilled in chunks: mlx-vlm's own policy."""
-        whole = {"inputs_embeds": seen.embeds, "prompt_cache": None, "prefill_kwargs": media.data}
-        return bool(self._policy(self._model, input_ids=media.ids, **whole))
+    def _positions(self, media: MediaInputs) -> mx.array:
+        """M-RoPE's positions of the whole prompt, [3, 1, tokens]; families differ in which grids they take."""
+        given = {"image_grid_thw": media.data.get("image_grid_thw"), "video_grid_thw": media.data.get("video_grid_thw")}
+        taken = {name: grid for name, grid in given.items() if name in self._rope_arguments}
+        positions, _ = self._language.get_rope_index(media.ids, **taken, attention_mask=mx.ones_like(media.ids))
+        return mx.broadcast_to(positions, (3, 1, media.ids.shape[1]))
 
-    def _known(self, media: MediaInputs) -> mx.array | None:
-        """The prompt's embeddings when every medium has been encoded before."""
+    def _may_cut(self, media: MediaInputs) -> bool:
+        """Whether the family lets this prompt be prefilled in chunks: mlx-vlm's own policy, asked once."""
+        if media.may_cut is None:
+            asked = {"inputs_embeds": None, "prompt_cache": None, "prefill_kwargs": media.data}
+            media.may_cut = bool(self._policy(self._model, input_ids=media.ids, **asked))
+        return media.may_cut
+
+    def _recall(self, media: MediaInputs, seen: Seen) -> bool:
+        """Whether every medium has been encoded before; the prompt is then put together from that."""
         found = [features for _, _, key in media.runs if (features := self._features.get(key)) is not None]
         if len(found) < len(media.runs):
-            return None
-        embeds: mx.array = self._model.get_input_embeddings(media.ids, None).inputs_embeds
-        for (start, end, _), features in zip(media.runs, found, strict=True):
-            embeds[0, start:end] = features
-        return embeds
+            return False
+        seen.fill(self._model.get_input_embeddings(media.ids, None), media.runs, found)
+        return True
 
     # ------------------------------------------------------------ passes
     def prefill(self, tokens: mx.array, caches: list[Any], job: Job | None) -> None:
         media = job.media if job is not None else None
         if job is None or not isinstance(media, MediaInputs):
-            self._language(tokens, cache=caches, **self._continued(caches, tokens.shape, 0))
+            self._language(tokens, **self._continued(caches, tokens.shape, 0))
             return
         end = job.prefilled + tokens.shape[1]
-        self._language(tokens, cache=caches, **media.seen.chunk(job.prefilled, end))
+        seen = media.seen or Seen()
+        self._language(tokens, cache=caches, **seen.chunk(job.prefilled, end))
         if end >= len(job.tokens) - 1:
             media.seen = Seen()  # lets go of its arrays
 
     def decode(self, tokens: mx.array, caches: list[Any], rows: Sequence[Row]) -> mx.array:
         deltas = [row.job.media.delta if isinstance(row.job.media, MediaInputs) else 0 for row in rows]
         shape = (tokens.shape[0], 1)
-        found = self._language(tokens[:, None], cache=caches, **self._continued(caches, shape, deltas or 0))
+        found = self._language(tokens[:, None], **self._continued(caches, shape, deltas or 0))
         logits: mx.array = found.logits
         return logits[:, -1, :]
 
     def _continued(self, caches: list[Any], shape: tuple[int, ...], deltas: list[int] | int) -> dict[str, Any]:
-        """Positions [3, rows, new] of tokens that follow what the caches hold; nothing without M-RoPE."""
+        """The caches, with M-RoPE also positions [3, rows, new], for tokens that follow what the caches hold."""
         if not self.mrope:
-            return {}
+            return {"cache": caches}
         offset = next(cache.offset for cache in caches if hasattr(cache, "offset"))
         start = mx.array(offset).reshape(-1, 1) + mx.array(deltas).reshape(-1, 1)
         positions = mx.broadcast_to(start + mx.arange(shape[1])[None], shape)
-        return {"position_ids": mx.broadcast_to(positions, (3, *shape))}
+        return {"cache": timelines(caches), "position_ids": mx.broadcast_to(positions, (3, *shape))}

@@ -14,8 +14,21 @@ from mlx_lm.utils import load_tokenizer
 
 from shared.errors import ConfigError
 from workers.platform.engine_args import EngineArgs
+from workers.vision.processor import load_processor
 
 _FALLBACK_CONTEXT = 4096
+
+# Families whose rows need more than keys, values and positions: here they would be silently wrong.
+_CROSS = "reads images by cross attention, which this engine doesn't batch"
+_ENCODER = "is an encoder and a decoder, not a model that continues text"
+_PLACES = "computes positions in its own way, which this engine doesn't know"
+_REFUSED = {
+    "mllama": _CROSS,
+    **dict.fromkeys(("florence2", "nemotron_parse"), _ENCODER),
+    **dict.fromkeys(("falcon_ocr", "falcon_perception", "minicpmv4_6", "minicpmv4_7"), _PLACES),
+    "paligemma": "reads its whole prompt in both directions; here the last token of it is computed after the others",
+    "diffusion_gemma": "writes by diffusion, not token by token",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,26 +48,45 @@ class LoadedVision:
     @property
     def media_tokens(self) -> frozenset[int]:
         """The ids that stand for pieces of images and videos in a prompt."""
-        names = ("image_token_id", "image_token_index", "video_token_id", "video_token_index")
-        found = (self.config.get(name) for name in names)
-        return frozenset(token for token in found if isinstance(token, int) and token >= 0)
+        return frozenset(self._ids("image") | self._ids("video"))
 
     @property
-    def markers(self) -> tuple[str, ...]:
-        """How those ids are written."""
-        return tuple(str(self.tokenizer.convert_ids_to_tokens(token)) for token in sorted(self.media_tokens))
-
-    @property
-    def template_wants_parts(self) -> bool:
-        """Whether the chat template goes through a message's content part by part, and knows no plain text."""
-        template = str(getattr(self.tokenizer, "chat_template", "") or "")
-        return "is string" not in template and any(at in template for at in ("['type']", '["type"]', ".type"))
+    def places(self) -> dict[str, tuple[str, ...]]:
+        """The texts that stand for an image and for a video, before and after the processor has been there."""
+        return {kind: self._written(kind) for kind in ("image", "video")}
 
     @property
     def native_video(self) -> bool:
         """Whether the family reads video as such; the others get its frames as images."""
-        has_token = any(isinstance(self.config.get(name), int) for name in ("video_token_id", "video_token_index"))
-        return has_token and getattr(self.processor, "video_processor", None) is not None
+        return bool(self._ids("video")) and getattr(self.processor, "video_processor", None) is not None
+
+    def wants_parts(self) -> bool:
+        """Whether the chat template goes through a message's content part by part, and drops plain text."""
+        text = "a word"
+        return text not in self._rendered(text) and text in self._rendered([{"type": "text", "text": text}])
+
+    def _rendered(self, content: Any) -> str:
+        try:
+            messages = [{"role": "user", "content": content}]
+            return str(self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+        except Exception:
+            # A template is a program that comes with the model; this shape it doesn't take.
+            return ""
+
+    def _ids(self, kind: str) -> set[int]:
+        """The folder's own; where it names none, the family's."""
+        for place in (self.config, vars(self.model.config)):
+            found = (place.get(f"{kind}_token_{name}") for name in ("id", "index"))
+            if tokens := {token for token in found if isinstance(token, int) and token >= 0}:
+                return tokens
+        return set()
+
+    def _written(self, kind: str) -> tuple[str, ...]:
+        own = [getattr(self.processor, f"{kind}_token", None)]
+        if kind == "image":
+            own.append(getattr(self.processor, "boi_token", None))  # Gemma's templates write this one
+        own += [self.tokenizer.convert_ids_to_tokens(token) for token in sorted(self._ids(kind))]
+        return tuple(dict.fromkeys(str(text) for text in own if text))
 
 
 def load(folder: Path, args: EngineArgs) -> LoadedVision:
@@ -64,27 +96,35 @@ def load(folder: Path, args: EngineArgs) -> LoadedVision:
         raise ConfigError(
             f"{folder.name} brings its own code ({config['model_file']}); set trust_remote_code to run it"
         )
+    if reason := _REFUSED.get(str(config.get("model_type"))):
+        raise ConfigError(f"{folder.name} can't be hosted: {config['model_type']} {reason}")
     try:
-        from mlx_vlm.utils import load_image_processor, load_model, load_processor
-
-        model = load_model(folder)
-        processor = load_processor(folder, add_detokenizer=False)
-        image_processor = load_image_processor(folder)
-        if image_processor is not None:
-            processor.image_processor = image_processor
-        tokenizer = load_tokenizer(folder, eos_token_ids=_eos(config))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
+        return _load(folder, args, config)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, ImportError, RuntimeError) as error:
+        if "allocate" in str(error):  # MLX's words for a lack of memory, which is no fault of the folder
+            raise
         raise ConfigError(f"{folder.name} can't be loaded: {error}") from error
+
+
+def _load(folder: Path, args: EngineArgs, config: Mapping[str, Any]) -> LoadedVision:
+    from mlx_vlm.utils import load_model
+
+    model = load_model(folder)
+    processor = load_processor(folder, str(config.get("model_type", "")), args.trust_remote_code)
+    generation_file = folder / "generation_config.json"
+    generation = json.loads(generation_file.read_text()) if generation_file.is_file() else {}
+    tokenizer = load_tokenizer(
+        folder, {"trust_remote_code": args.trust_remote_code}, eos_token_ids=_eos(generation, config)
+    )
     _share_template(processor, tokenizer)
     logits = model.language_model(mx.array([[0]])).logits
-    generation = folder / "generation_config.json"
     leaves: Any = tree_flatten(model.parameters())
     return LoadedVision(
         model=model,
         processor=processor,
         tokenizer=tokenizer,
         config=config,
-        generation_config=json.loads(generation.read_text()) if generation.is_file() else {},
+        generation_config=generation,
         context=args.context(_native_context(config)),
         vocab_size=int(logits.shape[-1]),
         eos=frozenset(int(token) for token in tokenizer.eos_token_ids),
@@ -102,9 +142,9 @@ def _config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def _eos(config: Mapping[str, Any]) -> Any:
-    found = config.get("eos_token_id")
-    return found if found is not None else (config.get("text_config") or {}).get("eos_token_id")
+def _eos(generation: Mapping[str, Any], config: Mapping[str, Any]) -> Any:
+    places = (generation, config, config.get("text_config") or {})
+    return next((found for place in places if (found := place.get("eos_token_id")) is not None), None)
 
 
 def _share_template(processor: Any, tokenizer: Any) -> None:

@@ -9,11 +9,9 @@ from typing import Any
 
 from shared.errors import InvalidRequest
 from shared.messages import ChatMessage, MediaPart, TextPart
-from workers.media.image import decode_image
+from workers.media.image import DecodedImage, decode_image, digest
 from workers.media.video import Video, decode_video
 
-VIDEO_FPS = 2.0
-VIDEO_FRAMES = 32
 STILLS_MOST = 16  # frames of a video for a model that reads images only
 LOW_DETAIL = 512  # pixels a side, OpenAI's `detail: low`
 
@@ -29,10 +27,12 @@ class Conversation:
 
 
 class MediaReader:
-    """Reads messages for one model; `native_video`: it takes video as such."""
+    """Reads messages for one model; `native_video`: it takes video as such. `fps` and `max_frames` sample videos."""
 
-    def __init__(self, native_video: bool, markers: Sequence[str] = ()) -> None:
+    def __init__(self, native_video: bool, markers: Sequence[str] = (), fps: float = 2.0, max_frames: int = 32) -> None:
         self._native_video = native_video
+        self._fps = fps
+        self._max_frames = max_frames
         self._markers = tuple(markers)  # the model's own signs for a place where media stand
 
     def read(self, messages: Sequence[ChatMessage], blobs: Sequence[memoryview]) -> dict[int, list[Any]]:
@@ -92,10 +92,16 @@ class MediaReader:
         options = json.loads(part.options)
         if part.media == "image":
             image = decode_image(data, param=param)
-            if options.get("detail") == "low":
-                image.pixels.thumbnail((LOW_DETAIL, LOW_DETAIL))
-            return image
+            return _reduced(image) if options.get("detail") == "low" else image
         if part.media == "video":
-            fps, most = options.get("fps") or VIDEO_FPS, options.get("max_frames") or VIDEO_FRAMES
+            fps, most = options.get("fps") or self._fps, options.get("max_frames") or self._max_frames
             return decode_video(data, param=param, fps=float(fps), max_frames=int(most))
         raise InvalidRequest(f"this model doesn't hear; {param} is sound", param=param)
+
+
+def _reduced(image: DecodedImage) -> DecodedImage:
+    """The picture in OpenAI's low detail; a smaller one stays."""
+    if max(image.pixels.size) <= LOW_DETAIL:
+        return image
+    image.pixels.thumbnail((LOW_DETAIL, LOW_DETAIL))
+    return DecodedImage(image.pixels, digest(image.pixels))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
 
 import mlx.core as mx
 
-# Along the prompt (axis 1), by the names that mlx-vlm's language models take.
-_ALIGNED = ("per_layer_inputs", "mm_token_type_ids")
+from workers.vision.features import Features
+
+Run = tuple[int, int, str]
+"""A stretch of media tokens in a prompt: start, end, key."""
 
 
 @dataclass(slots=True)
@@ -18,26 +21,41 @@ class Seen:
 
     embeds: mx.array | None = None  # [1, tokens, dim]
     positions: mx.array | None = None
-    aligned: dict[str, mx.array] = field(default_factory=dict)
+    aligned: dict[str, mx.array] = field(default_factory=dict)  # [1, tokens, ...], by the model's names
     mask: mx.array | None = None  # bool [1, tokens]: media tokens
     deep: list[mx.array] = field(default_factory=list)
     rank: list[int] = field(default_factory=list)  # media tokens before each token
 
-    @property
-    def plain(self) -> bool:
-        """Whether embeddings and positions are all there is."""
-        return not self.aligned and not self.deep
-
-    def take(self, fields: Any, data: dict[str, Any]) -> None:
-        """What `get_input_embeddings` returned, with the processor's own tensors."""
+    def take(self, fields: Any) -> None:
+        """What `get_input_embeddings` returned."""
         self.embeds = fields.inputs_embeds
-        found = {"per_layer_inputs": fields.per_layer_inputs, "mm_token_type_ids": data.get("mm_token_type_ids")}
-        self.aligned = {name: found[name] for name in _ALIGNED if found[name] is not None}
-        if fields.deepstack_visual_embeds is not None and fields.visual_pos_masks is not None:
-            self.mask = fields.visual_pos_masks
-            self.deep = list(fields.deepstack_visual_embeds)
-            flags: Any = self.mask[0].tolist()
-            self.rank = list(accumulate((int(flag) for flag in flags), initial=0))
+        if fields.per_layer_inputs is not None:
+            self.aligned["per_layer_inputs"] = fields.per_layer_inputs
+        if fields.deepstack_visual_embeds and fields.visual_pos_masks is not None:
+            flags: Any = fields.visual_pos_masks[0].tolist()
+            self._deepen(list(fields.deepstack_visual_embeds), [bool(flag) for flag in flags])
+
+    def fill(self, fields: Any, runs: Sequence[Run], found: Sequence[Features]) -> None:
+        """The text's embeddings, with known features where media stand."""
+        self.take(fields)
+        if self.embeds is None:
+            return
+        self.embeds = self.embeds.astype(found[0][0].dtype)
+        for (start, end, _), (embeds, *_) in zip(runs, found, strict=True):
+            self.embeds[0, start:end] = embeds
+        layers = list(zip(*(deep for _, *deep in found), strict=True))
+        if layers:
+            flags = [False] * int(self.embeds.shape[1])
+            for start, end, _ in runs:
+                flags[start:end] = [True] * (end - start)
+            self._deepen([mx.concatenate(list(layer)) for layer in layers], flags)
+
+    def features(self, start: int, end: int) -> list[mx.array]:
+        """What stands for the tokens [start, end), which are a medium's."""
+        if self.embeds is None:
+            return []
+        first, last = (self.rank[start], self.rank[end]) if self.deep else (0, 0)
+        return [self.embeds[0, start:end], *(layer[first:last] for layer in self.deep)]
 
     def chunk(self, start: int, end: int) -> dict[str, Any]:
         """The model's arguments for tokens [start, end)."""
@@ -55,3 +73,8 @@ class Seen:
     @property
     def arrays(self) -> list[mx.array]:
         return [a for a in (self.embeds, self.positions, *self.aligned.values(), *self.deep) if a is not None]
+
+    def _deepen(self, layers: list[mx.array], flags: Sequence[bool]) -> None:
+        self.deep = layers
+        self.mask = mx.array([list(flags)])
+        self.rank = list(accumulate((int(flag) for flag in flags), initial=0))

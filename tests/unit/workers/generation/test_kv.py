@@ -104,6 +104,15 @@ def test_rows_join_decode_and_leave() -> None:
     rows.check()
 
 
+def test_a_row_without_a_token_yet_takes_the_place_of_one_that_leaves() -> None:
+    rows = Rows()
+    rows.join([1, 0])
+    rows.leave([0])
+    rows.check()
+    rows.step()
+    rows.check()
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     st.lists(
