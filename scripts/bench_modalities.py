@@ -76,6 +76,21 @@ async def measure(url: str, ask: Ask, requests: int, rounds: int) -> tuple[float
     return statistics.median(together), statistics.median(apart), statistics.median(ratios)
 
 
+async def health(url: str) -> tuple[float, float]:
+    """Median and worst seconds of /health while a speech, pictures and transcriptions are being worked on."""
+    found = []
+    async with httpx.AsyncClient(base_url=url, timeout=600) as client:
+        work = [asyncio.create_task(speech(client, 0))]
+        work += [asyncio.create_task(ask(client, index)) for ask in (vision, transcription) for index in range(8)]
+        while not all(one.done() for one in work):
+            began = time.perf_counter()
+            (await client.get("/health")).raise_for_status()
+            found.append(time.perf_counter() - began)
+            await asyncio.sleep(0.01)
+        await asyncio.gather(*work)
+    return statistics.median(found), max(found)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=MODALITIES, action="append")
@@ -88,6 +103,10 @@ def main() -> None:
             rounds = 1 if name == "speech" else args.rounds  # seconds each without a GPU
             together, apart, ratio = asyncio.run(measure(url, MODALITIES[name], args.requests, rounds))
             print(f"  {name:14} together {together:6.2f} s   one by one {apart:6.2f} s   ratio {ratio:.2f}", flush=True)
+        median, worst = asyncio.run(health(url))
+        print(
+            f"  /health beside speech, vision and transcription: {1000 * median:.0f} ms, at most {1000 * worst:.0f} ms"
+        )
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse, Response
 
 from gateway.api.body import read_json
 from gateway.api.disconnect import while_connected
-from gateway.api.edge import note_work, request_id_of
+from gateway.api.edge import log_unknown, note_work
 from gateway.api.node import Node, NodeDep
 from gateway.api.openapi import json_body
 from gateway.api.sse import EventStream
@@ -24,10 +24,8 @@ from gateway.dialects.openai.schema import ChatRequest
 from gateway.media.source import Media
 from gateway.routing.registry import ModelEntry
 from shared.errors import WrongModality
-from shared.logs import get_logger
 from shared.messages import Generate, Kind
 
-log = get_logger("gateway.api")
 router = APIRouter(tags=["chat"])
 
 CHAT_KINDS: tuple[Kind, ...] = ("llm", "vlm")
@@ -45,7 +43,7 @@ _MEDIA: tuple[Media, ...] = get_args(Media)
 async def chat_completions(request: Request, node: NodeDep) -> Response:
     body = await read_json(request)
     parsed = parse_chat(body)
-    _log_unknown(request, body)
+    log_unknown(request, unknown_names(body))
     entry = _resolve(node, parsed)
     media = MediaReader(readable(entry))
     work = to_generate(parsed, f"chatcmpl-{node.new_id()}", media)
@@ -111,9 +109,3 @@ async def _complete(
         for event in await stream.whole():
             answer.add(event)
     return answer.result(stream.usage)
-
-
-def _log_unknown(request: Request, body: dict[str, Any]) -> None:
-    names = unknown_names(body)
-    if names:
-        log.debug("unknown parameters", request=request_id_of(request.scope), names=", ".join(names))

@@ -102,7 +102,7 @@ def recordings(phrase: Phrase, hearing: Hearing, rng: np.random.Generator) -> li
     voice = spoken(phrase.text, phrase.voice)
     found = []
     for number in range(VARIANTS):
-        # The first one is clean and has no silence before it; less than the breath that a window begins with moves speech.
+        # The first is clean, without silence before it; less than a window's first breath would move the speech.
         lead = rng.integers(0, 3200 if number % 3 else 24000) if number else 0
         sound = np.concatenate(
             [np.zeros(lead), voice * (10 ** rng.uniform(-0.6, 0) if number else 1.0), np.zeros(lead // 2)]

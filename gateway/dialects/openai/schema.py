@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic import BeforeValidator, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
+
+from gateway.dialects.openai.lenient import Lenient
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 MAX_CHOICES = 32
@@ -20,22 +22,18 @@ Count = Annotated[int, Field(ge=1, le=INT64_MAX)]
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 
-class _Lenient(BaseModel):
-    model_config = ConfigDict(extra="allow", strict=True, protected_namespaces=(), allow_inf_nan=False)
-
-
 # ------------------------------------------------------------------ content
-class TextContent(_Lenient):
+class TextContent(Lenient):
     type: Literal["text"]
     text: str
 
 
-class RefusalContent(_Lenient):
+class RefusalContent(Lenient):
     type: Literal["refusal"]
     refusal: str
 
 
-class MediaContent(_Lenient):
+class MediaContent(Lenient):
     """Any part that is not text; what it holds is read (`media`) when the model is known to read such parts."""
 
     type: Literal["image_url", "video_url", "input_audio", "audio_url", "file"]
@@ -68,7 +66,7 @@ Content = Annotated[list[Part], BeforeValidator(_as_parts)]
 
 
 # ------------------------------------------------------------------ media
-class VideoOptions(_Lenient):
+class VideoOptions(Lenient):
     """How a video is sampled: frames a second, and how many at most."""
 
     fps: float | None = Field(None, gt=0, le=1000)
@@ -79,7 +77,7 @@ def _as_url(value: Any) -> Any:
     return {"url": value} if isinstance(value, str) else value
 
 
-class _Url(_Lenient):
+class _Url(Lenient):
     url: str = Field(min_length=1)
 
 
@@ -91,12 +89,12 @@ class _VideoUrl(_Url, VideoOptions):
     pass
 
 
-class _AudioData(_Lenient):
+class _AudioData(Lenient):
     data: str = Field(min_length=1)
     format: str = Field(min_length=1, max_length=32)
 
 
-class ImagePart(_Lenient):
+class ImagePart(Lenient):
     image_url: Annotated[_ImageUrl, BeforeValidator(_as_url)]
 
 
@@ -107,27 +105,27 @@ class VideoPart(VideoOptions):
     mm_processor_kwargs: VideoOptions | None = None
 
 
-class AudioUrlPart(_Lenient):
+class AudioUrlPart(Lenient):
     audio_url: Annotated[_Url, BeforeValidator(_as_url)]
 
 
-class InputAudioPart(_Lenient):
+class InputAudioPart(Lenient):
     input_audio: _AudioData
 
 
 # ------------------------------------------------------------------ messages
-class FunctionCall(_Lenient):
+class FunctionCall(Lenient):
     name: str = Field(min_length=1)
     arguments: str = "{}"
 
 
-class AssistantToolCall(_Lenient):
+class AssistantToolCall(Lenient):
     id: str
     type: Literal["function"] = "function"
     function: FunctionCall
 
 
-class InputMessage(_Lenient):
+class InputMessage(Lenient):
     """What system, developer and user messages have in common."""
 
     role: Literal["system", "developer", "user"]
@@ -135,7 +133,7 @@ class InputMessage(_Lenient):
     name: str | None = None
 
 
-class AssistantMessage(_Lenient):
+class AssistantMessage(Lenient):
     role: Literal["assistant"]
     content: Content | None = None
     name: str | None = None
@@ -145,7 +143,7 @@ class AssistantMessage(_Lenient):
     tool_calls: list[AssistantToolCall] | None = None
 
 
-class ToolMessage(_Lenient):
+class ToolMessage(Lenient):
     role: Literal["tool"]
     content: Content
     tool_call_id: str
@@ -168,25 +166,25 @@ Message = Annotated[
 
 
 # ------------------------------------------------------------------ tools
-class Function(_Lenient):
+class Function(Lenient):
     name: str = Field(min_length=1)
     description: str | None = None
     parameters: dict[str, Any] | None = None
     strict: bool | None = None
 
 
-class FunctionTool(_Lenient):
+class FunctionTool(Lenient):
     type: str = "function"
     function: Function | None = None
 
 
 # ------------------------------------------------------------------ the request
-class StreamOptions(_Lenient):
+class StreamOptions(Lenient):
     include_usage: bool | None = None
     continuous_usage_stats: bool | None = None
 
 
-class ResponseFormat(_Lenient):
+class ResponseFormat(Lenient):
     type: str
 
 
@@ -204,7 +202,7 @@ StopTexts = Annotated[list[Annotated[str, Field(min_length=1)]], BeforeValidator
 Bias = Annotated[float, Field(ge=-100, le=100)]
 
 
-class ChatRequest(_Lenient):
+class ChatRequest(Lenient):
     """The parameters that are honoured; `parameters.PARAMETERS` knows the fate of the others."""
 
     model: str = Field(min_length=1)
@@ -247,7 +245,7 @@ class ChatRequest(_Lenient):
     continue_final_message: bool | None = None
 
 
-class TokenizeRequest(_Lenient):
+class TokenizeRequest(Lenient):
     """vLLM's: a prompt or messages."""
 
     model: str = Field(min_length=1)
@@ -260,6 +258,6 @@ class TokenizeRequest(_Lenient):
     continue_final_message: bool | None = None
 
 
-class DetokenizeRequest(_Lenient):
+class DetokenizeRequest(Lenient):
     model: str = Field(min_length=1)
     tokens: list[TokenId]
