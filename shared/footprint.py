@@ -56,11 +56,14 @@ def estimate(folder: Path) -> Footprint:
 
 
 def weight_bytes(folder: Path) -> int:
-    """The tensors that a loader reads: `model*.safetensors`, or every safetensors file, or what a recipe will draw."""
+    """The tensors that a loader reads: `model*.safetensors`, or every safetensors file, or npz, or a recipe's."""
     recipe = read_recipe(folder)
     if recipe is not None:
         return recipe.size
     files = sorted(folder.glob("model*.safetensors")) or sorted(folder.glob("*.safetensors"))
+    archives = sorted(folder.glob("*.npz")) if not files else []
+    if archives:
+        return sum(file.stat().st_size for file in archives)  # uncompressed, as Whisper's are published
     if not files:
         raise ConfigError(f"{folder}: holds no safetensors file")
     return sum(_tensor_bytes(file) for file in files)

@@ -57,7 +57,7 @@ class Row(NamedTuple):
 def main() -> None:
     parser = argparse.ArgumentParser(description="Train demo-whisper.")
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--steps", type=int, default=500)
+    parser.add_argument("--steps", type=int, default=550)
     parser.add_argument("--rate", type=float, default=3e-3)
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
@@ -102,8 +102,8 @@ def recordings(phrase: Phrase, hearing: Hearing, rng: np.random.Generator) -> li
     voice = spoken(phrase.text, phrase.voice)
     found = []
     for number in range(VARIANTS):
-        # The first is clean, without silence before it; less than a window's first breath would move the speech.
-        lead = rng.integers(0, 3200 if number % 3 else 24000) if number else 0
+        # The first is clean, without silence before it.
+        lead = rng.integers(0, 24000) if number else 0
         sound = np.concatenate(
             [np.zeros(lead), voice * (10 ** rng.uniform(-0.6, 0) if number else 1.0), np.zeros(lead // 2)]
         )

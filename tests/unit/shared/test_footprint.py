@@ -94,3 +94,8 @@ def test_a_folder_without_a_model(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("[]")
     with pytest.raises(ConfigError, match="not an object"):
         estimate(tmp_path)
+
+
+def test_weights_in_an_archive_are_its_size(tmp_path: Path) -> None:
+    (tmp_path / "weights.npz").write_bytes(b"x" * 123)
+    assert weight_bytes(tmp_path) == 123
