@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from shared.errors import ConfigError
-from shared.footprint import Footprint, estimate
+from shared.footprint import Footprint, estimate, weight_bytes
 
 QWEN = {
     "num_hidden_layers": 36,
