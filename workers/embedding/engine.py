@@ -7,6 +7,7 @@ short requests get through between them.
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -45,7 +46,7 @@ _STEP_TOKENS = 8192  # at most, padding counted
 _STEP_TOKENS_CPU = 2048
 
 
-class BatchEngine:
+class BatchEngine(ABC):
     """Owns the model and the requests; what differs is how a batch is run and what a request asks."""
 
     preprocess_threads = 2  # a request with thousands of inputs to tokenise doesn't hold up the next one
@@ -84,18 +85,18 @@ class BatchEngine:
         progress("warm-up", 1.0, "")
 
     # ------------------------------------------------------------ what the engines differ in
-    def _load_model(self, folder: Path, args: EngineArgs) -> Loaded:
-        raise NotImplementedError
+    @abstractmethod
+    def _load_model(self, folder: Path, args: EngineArgs) -> Loaded: ...
 
     def _closing_token(self) -> int | None:
         return None
 
+    @abstractmethod
     def _run(self, batch: Batch) -> mx.array:
         """[rows, width], float32."""
-        raise NotImplementedError
 
-    def prepare(self, work: Work, blobs: Sequence[memoryview]) -> Job:
-        raise NotImplementedError
+    @abstractmethod
+    def prepare(self, work: Work, blobs: Sequence[memoryview]) -> Job: ...
 
     # ------------------------------------------------------------ engine thread
     def admit(self, prepared: Job) -> Sequence[Accepted | Delta]:

@@ -181,7 +181,7 @@ class DecodeBatch:
             self._in_flight = _InFlight(tuple(rows), draw)
             self._launches += 1
             if self._launches % EVALUATE_EVERY == 0 and not self._layers.all_kv:
-                mx.eval([group.library_states for group in self._groups])
+                mx.eval([group.other_states for group in self._groups])
         return previous
 
     def _logits(self, tokens: mx.array, rows: list[Row]) -> mx.array:

@@ -80,7 +80,7 @@ class Group:
         return sum(int(cache.nbytes) for cache in self.caches if cache is not None)
 
     @property
-    def library_states(self) -> list[Any]:
+    def other_states(self) -> list[Any]:
         return [cache.state for cache, kv in zip(self.caches, self._layers.is_kv, strict=True) if not kv]
 
     def join(self, states: Sequence[RowState]) -> None:
