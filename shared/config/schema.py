@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -32,7 +31,6 @@ class NodeSection(_Section):
     """The machine."""
 
     memory_budget: Budget = 0.75
-    state_dir: Path = Path("~/.mlx-gateway")
     load_timeout: Duration = 600.0
     hang_timeout: Duration = 120.0
     stop_grace: Duration = 10.0
@@ -88,8 +86,8 @@ class ModelConfig(_Section):
     prefix_cache: Size = 2 * 2**30
     sampling: SamplingDefaults = SamplingDefaults()
     video: VideoDefaults = VideoDefaults()
-    tool_parser: str = "auto"
-    reasoning_parser: str = "auto"
+    tool_parser: Literal["auto", "none"] = "auto"
+    reasoning_parser: Literal["auto", "none"] = "auto"
     trust_remote_code: bool = False
 
 

@@ -21,7 +21,6 @@ class PreparedGenerate:
     params: tuple[SamplingParams, ...]
     keys: list[int] | None = None
     media: Any = None
-    whole: bool = False
 
 
 @dataclass(slots=True, eq=False)

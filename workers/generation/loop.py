@@ -77,7 +77,7 @@ class GenerationLoop:
             return (Accepted(prepared.request), *prepared.deltas)
         work = prepared.work
         keys = prepared.tokens if prepared.keys is None else prepared.keys
-        job = Job(work.request, prepared.tokens, keys, prepared.media, prepared.whole)
+        job = Job(work.request, prepared.tokens, keys, prepared.media)
         machine = self.segments.machine(work.parse_reasoning, work.parse_tools and bool(work.prompt.tools))
         tools = ToolParser(self._tokenizer, work.prompt.tools) if work.prompt.tools else None
         fresh = not work.prompt.continue_final_message and bool(work.prompt.messages)

@@ -279,3 +279,9 @@ def test_several_models_may_each_be_the_default_of_their_kind(tmp_path: Path) ->
     file = tmp_path / "node.yaml"
     file.write_text("models:\n  a: {source: x, aliases: [default]}\n  b: {source: y, aliases: [default]}\n")
     assert [model.aliases for model in load_config(file).models.values()] == [("default",), ("default",)]
+
+
+@pytest.mark.parametrize("key", ["tool_parser", "reasoning_parser"])
+def test_a_parser_that_is_not_there_is_refused(tmp_path: Path, key: str) -> None:
+    found = mistakes(tmp_path, f"models:\n  a: {{source: x, {key}: hermes}}\n")
+    assert found == [f"node.yaml:2: models.a.{key}: Input should be 'auto' or 'none'"]

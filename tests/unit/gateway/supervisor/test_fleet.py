@@ -66,8 +66,8 @@ async def test_a_specification_carries_the_models_configuration(tmp_path: Path) 
             "max_batch": 4,
             "context": 512,
             "sampling": {"temperature": 0.5},
-            "tool_parser": "json_tools",
-            "reasoning_parser": "qwen3",
+            "tool_parser": "none",
+            "reasoning_parser": "none",
             "prefix_cache": "1GB",
             "trust_remote_code": True,
         },
@@ -80,7 +80,7 @@ async def test_a_specification_carries_the_models_configuration(tmp_path: Path) 
     assert chat.endpoint == stage.router.endpoint
     assert (chat.kind, chat.max_batch, chat.context) == ("llm", 4, 512)
     assert chat.sampling == {"temperature": 0.5}
-    assert (chat.tool_parser, chat.reasoning_parser, chat.trust_remote_code) == ("json_tools", "qwen3", True)
+    assert (chat.tool_parser, chat.reasoning_parser, chat.trust_remote_code) == ("none", "none", True)
     assert (chat.prefix_cache, chat.log_level) == (GB, "debug")
     assert other.kind == "embedding"
     assert (chat.memory_budget, other.memory_budget) == (4 * GB + 500, 4 * GB - 500)
