@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import openai
 import pytest
 from openai import OpenAI
 
 from tests.integration.node import Node, until
 
+WEATHER = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 HELLO = [{"role": "user", "content": "Hello!"}]
 ANSWER = "Hello! How can I help you today?"
 NO_THINKING = {"chat_template_kwargs": {"enable_thinking": False}}
@@ -118,6 +121,21 @@ def test_tools_are_called_and_their_results_used(client: OpenAI) -> None:
     assert answer.choices[0].finish_reason == "tool_calls"
     calls = answer.choices[0].message.tool_calls or []
     assert [(call.function.name, call.function.arguments) for call in calls] == [("get_weather", '{"city": "Paris"}')]
+
+
+def test_parallel_tool_calls_off_means_one_call(client: OpenAI) -> None:
+    tool = {
+        "type": "function",
+        "function": {"name": "get_weather", "description": "Current weather for a city.", "parameters": WEATHER},
+    }
+    messages = [{"role": "user", "content": "Compare the weather in Rome and Oslo."}]
+    for parallel, cities in ((True, ["Rome", "Oslo"]), (False, ["Rome"])):
+        answer = client.chat.completions.create(
+            model="demo-chat", messages=messages, tools=[tool], parallel_tool_calls=parallel
+        )
+        calls = answer.choices[0].message.tool_calls or []
+        assert [json.loads(call.function.arguments)["city"] for call in calls] == cities
+        assert answer.choices[0].finish_reason == "tool_calls"
 
 
 def test_models_are_listed_and_found_by_alias(client: OpenAI) -> None:

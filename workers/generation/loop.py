@@ -79,7 +79,9 @@ class GenerationLoop:
         keys = prepared.tokens if prepared.keys is None else prepared.keys
         job = Job(work.request, prepared.tokens, keys, prepared.media)
         machine = self.segments.machine(work.parse_reasoning, work.parse_tools and bool(work.prompt.tools))
-        tools = ToolParser(self._tokenizer, work.prompt.tools) if work.prompt.tools else None
+        tools = None
+        if work.prompt.tools:
+            tools = ToolParser(self._tokenizer, work.prompt.tools, single=not work.parallel_tool_calls)
         fresh = not work.prompt.continue_final_message and bool(work.prompt.messages)
         for choice, params in enumerate(prepared.params):
             detokenizer = self._vocab.detokenizer(skip_special=params.skip_special_tokens, first=fresh)

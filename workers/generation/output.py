@@ -117,6 +117,9 @@ class RowOutput:
         stop = self._take(self._detokenizer.add(token), piece)
         if stop is not None:
             return [*self._deltas(piece), *self._close("stop", stop)]
+        if self._calls and self._tools is not None and self._tools.single:
+            piece.text += self._stops.rest()
+            return [*self._deltas(piece), *self._close("stop", None)]
         if produced >= self._params.max_tokens:
             return self._end("length", None, piece)
         return self._deltas(piece)
@@ -196,6 +199,8 @@ class RowOutput:
         parsed = self._tools.parse(text) if self._tools and not cut else None
         if parsed is None:
             return self._answer(self._tools.restore(text, closed=not cut) if self._tools else text, piece)
+        if self._tools is not None and self._tools.single:
+            parsed = parsed[: 1 - self._calls]
         for call in parsed:
             piece.calls.append(
                 ToolCallDelta(self.request, self.choice, self._calls, call.id, call.name, call.arguments)

@@ -13,7 +13,8 @@ from shared.messages import Tool, ToolCall
 class ToolParser:
     """Parses what stands between the family's tool-call markers."""
 
-    def __init__(self, tokenizer: Any, tools: Sequence[Tool]) -> None:
+    def __init__(self, tokenizer: Any, tools: Sequence[Tool], single: bool = False) -> None:
+        self.single = single  # the answer ends with its first call
         self._parse = tokenizer.tool_parser
         self._start = str(tokenizer.tool_call_start)
         self._end = str(tokenizer.tool_call_end or "")

@@ -58,7 +58,7 @@ _HONOURED = table(
         "logprobs": "log-probabilities of the content's tokens",
         "top_logprobs": "0 to 20 alternatives a token; needs logprobs",
         "seed": "the same seed and parameters give the same answer on the same model",
-        "tools": "functions",
+        "tools": "functions; strict is accepted, arguments are not yet held to their schema",
         "tool_choice": "none or auto",
         "parallel_tool_calls": "false: at most one call an answer",
         "response_format": "type text",

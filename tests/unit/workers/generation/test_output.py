@@ -63,6 +63,7 @@ def told(
     thinking: bool = False,
     parse: bool = True,
     mistral: bool = False,
+    single: bool = False,
     **sampling: Any,
 ) -> Told:
     """What a client learns of `pieces`, then EOS (`end`) or a limit that the last piece reaches."""
@@ -71,7 +72,7 @@ def told(
     prompt = tokenizer.encode("<think>\n" if thinking else "x", add_special_tokens=False)
     limit = {} if end else {"max_tokens": len(pieces)}
     params = resolve(Sampling(**(limit | sampling)), defaults={}, vocab_size=6000, eos=frozenset({EOS}), room=1000)
-    tools = ToolParser(tokenizer, (WEATHER,))
+    tools = ToolParser(tokenizer, (WEATHER,), single)
     output = RowOutput(
         "r", 0, params, Script([*pieces, ""], rest), machine, segments.state(machine, prompt), tools, frozenset({EOS})
     )
@@ -223,6 +224,15 @@ def test_two_calls_are_numbered_and_named_apart(tokenizer: Any) -> None:
     assert [call.call for call in found.calls] == [0, 1]
     assert len({call.id for call in found.calls}) == 2
     assert (found.text, reason(found)) == ("", ("tool_calls", None))
+
+
+@given(places=st.lists(st.integers(0, 300), max_size=8))
+def test_a_request_for_a_single_call_ends_with_it(tokenizer: Any, places: list[int]) -> None:
+    call = '<tool_call>\n{"name": "get_weather", "arguments": {"city": "%s"}}\n</tool_call>'
+    found = told(tokenizer, cut_at("Let me see." + call % "Rome" + "\n" + call % "Oslo", places), single=True)
+    assert [call.arguments for call in found.calls] == ['{"city": "Rome"}']
+    assert found.text == "Let me see."
+    assert reason(found) == ("tool_calls", None)
 
 
 @pytest.mark.parametrize("inside", ["{not json", '{"arguments": {}}', '{"name": ""}', "[]x", "17"])
