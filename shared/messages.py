@@ -101,16 +101,32 @@ class Sampling:
     logprobs: int | None = None  # alternatives per token; 0: the chosen token only; None: none
 
 
+@dataclass(frozen=True, slots=True)
+class Grammar:
+    """What an answer must match. `text`: a JSON Schema, a regular expression, a JSON list of texts, or Lark."""
+
+    kind: Literal["json_schema", "json_object", "regex", "choice", "lark"]
+    text: str = ""
+
+
 # ------------------------------------------------------------------ down
 @dataclass(frozen=True, slots=True)
 class Generate:
+    """`echo` or `prompt_logprobs` ask for one `PromptEcho`. The grammar binds the answer, not the thought before it."""
+
     request: str
     prompt: Prompt
     sampling: Sampling = Sampling()
     n: int = 1
-    parse_reasoning: bool = True
+    parse_reasoning: bool = True  # false: raw, the thought stays in the text
     parse_tools: bool = True
     parallel_tool_calls: bool = True
+    tool_choice: Literal["auto", "required"] = "auto"  # required: the answer is calls, and parses
+    callable_tools: tuple[str, ...] = ()  # names of the prompt's tools that may be called; empty: all
+    grammar: Grammar | None = None
+    thinking_budget: int | None = None  # tokens after which a thought is closed
+    echo: bool = False
+    prompt_logprobs: int | None = None  # alternatives per prompt token, as in Sampling.logprobs
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +259,16 @@ class ToolCallDelta:
     id: str | None = None
     name: str | None = None
     arguments: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PromptEcho:
+    """The prompt given back, before anything else; `logprobs` has None for its first token."""
+
+    request: str
+    text: str
+    tokens: tuple[int, ...] = ()
+    logprobs: tuple[TokenLogprob | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -416,6 +442,7 @@ Delta = (
     TextDelta
     | ReasoningDelta
     | ToolCallDelta
+    | PromptEcho
     | ChoiceFinished
     | Tokens
     | Vectors
@@ -441,9 +468,9 @@ Up = Hello | Loading | Ready | Accepted | Step | Stats | Fatal | Bye
 
 # The position is the code on the wire: both sides are always the same release.
 WIRE_TYPES: tuple[type, ...] = (
-    TextPart, MediaPart, ToolCall, ChatMessage, Tool, Prompt, Sampling,
+    TextPart, MediaPart, ToolCall, ChatMessage, Tool, Prompt, Sampling, Grammar,
     Generate, Count, Detokenize, EmbedInput, Embed, Rerank, Transcribe, Speak, Cancel, Drain, Stop,
-    Alternative, TokenLogprob, TextDelta, ReasoningDelta, ToolCallDelta, ChoiceFinished, Tokens,
+    Alternative, TokenLogprob, TextDelta, ReasoningDelta, ToolCallDelta, PromptEcho, ChoiceFinished, Tokens,
     Vectors, Scores, Word, Segment, Transcribed, Sound,
     Usage, Finished, Failed,
     Hello, Loading, Ready, Accepted, Stats, Fatal, Bye, Step,

@@ -9,11 +9,13 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from shared.config.mcp import McpServer
 from shared.config.schema import ModelConfig, NodeConfig
 from shared.errors import ConfigError
 
 DEFAULT = "default"  # the one alias that several models may have: each is the default of its kind
 Path_ = tuple[str | int, ...]
+_BY_NAME: dict[str, type[BaseModel]] = {"models": ModelConfig, "mcp": McpServer}
 
 
 class _UniqueKeys(yaml.SafeLoader):
@@ -55,7 +57,7 @@ def load_config(file: str | Path) -> NodeConfig:
         config = NodeConfig.model_validate(values)
     except ValidationError as error:
         raise ConfigError("\n".join(_explain(path, lines, e) for e in error.errors())) from error
-    problems = _duplicates(config)
+    problems = _duplicates(config) + _unknown_servers(config)
     if problems:
         raise ConfigError("\n".join(f"{path}:{lines.get(at, 1)}: {what}" for at, what in problems))
     return _resolve_sources(config, path.resolve().parent)
@@ -91,8 +93,8 @@ def _keys_at(at: Path_) -> list[str]:
     steps = list(at)
     while steps:
         step = steps.pop(0)
-        if model is NodeConfig and step == "models":
-            model = ModelConfig
+        if model is NodeConfig and step in _BY_NAME:
+            model = _BY_NAME[str(step)]
             steps = steps[1:]
             continue
         field = model.model_fields.get(str(step))
@@ -111,6 +113,17 @@ def _duplicates(config: NodeConfig) -> list[tuple[Path_, str]]:
                 at = ("models", name, "aliases", index)
                 found.append((at, f"models.{name}.aliases: {alias!r} already names {owner[alias]!r}"))
             owner.setdefault(alias, name)
+    return found
+
+
+def _unknown_servers(config: NodeConfig) -> list[tuple[Path_, str]]:
+    found: list[tuple[Path_, str]] = []
+    for name, model in config.models.items():
+        for index, server in enumerate(model.mcp):
+            if server not in config.mcp:
+                near = difflib.get_close_matches(server, config.mcp, n=1, cutoff=0.5)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                found.append((("models", name, "mcp", index), f"models.{name}.mcp: no server {server!r}{hint}"))
     return found
 
 

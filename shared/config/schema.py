@@ -7,7 +7,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from shared.config.hosts import AllowedHost
+from shared.config.mcp import McpServer
 from shared.config.units import Budget, Duration, Size
+from shared.families import ReasoningParserName, ToolParserName
 from shared.messages import Kind
 
 
@@ -34,6 +36,7 @@ class NodeSection(_Section):
     load_timeout: Duration = 600.0
     hang_timeout: Duration = 120.0
     stop_grace: Duration = 10.0
+    state_dir: str = "~/.mlx-gateway"  # what outlives a restart
 
 
 # YAML reads a bare `off` as false.
@@ -86,8 +89,9 @@ class ModelConfig(_Section):
     prefix_cache: Size = 2 * 2**30
     sampling: SamplingDefaults = SamplingDefaults()
     video: VideoDefaults = VideoDefaults()
-    tool_parser: Literal["auto", "none"] = "auto"
-    reasoning_parser: Literal["auto", "none"] = "auto"
+    tool_parser: ToolParserName = "auto"
+    reasoning_parser: ReasoningParserName = "auto"
+    mcp: tuple[str, ...] = ()  # servers of the `mcp` section whose tools every request to this model gets
     trust_remote_code: bool = False
 
 
@@ -97,4 +101,5 @@ class NodeConfig(_Section):
     server: ServerSection = ServerSection()
     node: NodeSection = NodeSection()
     media: MediaSection = MediaSection()
+    mcp: dict[str, McpServer] = Field(default_factory=dict)
     models: dict[str, ModelConfig] = Field(default_factory=dict)

@@ -169,7 +169,9 @@ def test_an_unknown_key_names_line_path_and_nearest_key(tmp_path: Path) -> None:
 
 
 def test_an_unknown_key_without_a_neighbour_lists_the_known(tmp_path: Path) -> None:
-    assert mistakes(tmp_path, "zzz: 1\n") == ["node.yaml:1: zzz: unknown key; known keys: media, models, node, server"]
+    assert mistakes(tmp_path, "zzz: 1\n") == [
+        "node.yaml:1: zzz: unknown key; known keys: mcp, media, models, node, server"
+    ]
 
 
 def test_unknown_keys_in_nested_sections(tmp_path: Path) -> None:
@@ -283,5 +285,20 @@ def test_several_models_may_each_be_the_default_of_their_kind(tmp_path: Path) ->
 
 @pytest.mark.parametrize("key", ["tool_parser", "reasoning_parser"])
 def test_a_parser_that_is_not_there_is_refused(tmp_path: Path, key: str) -> None:
-    found = mistakes(tmp_path, f"models:\n  a: {{source: x, {key}: hermes}}\n")
-    assert found == [f"node.yaml:2: models.a.{key}: Input should be 'auto' or 'none'"]
+    (found,) = mistakes(tmp_path, f"models:\n  a: {{source: x, {key}: hermse}}\n")
+    assert found.startswith(f"node.yaml:2: models.a.{key}: Input should be 'auto', 'none', ")
+
+
+def test_a_tool_server_is_one_program_or_one_address(tmp_path: Path) -> None:
+    text = "mcp:\n  files: {url: 'http://x/mcp', command: [x]}\n"
+    assert mistakes(tmp_path, text) == ["node.yaml:2: mcp.files: give either 'command' or 'url'"]
+
+
+def test_unknown_keys_of_a_tool_server(tmp_path: Path) -> None:
+    text = "mcp:\n  files:\n    comand: [x]\n"
+    assert mistakes(tmp_path, text)[0] == "node.yaml:3: mcp.files.comand: unknown key; did you mean 'command'?"
+
+
+def test_a_model_names_tool_servers_of_the_file(tmp_path: Path) -> None:
+    text = "mcp:\n  files: {command: [x]}\nmodels:\n  a:\n    source: x\n    mcp: [filse]\n"
+    assert mistakes(tmp_path, text) == ["node.yaml:6: models.a.mcp: no server 'filse'; did you mean 'files'?"]
