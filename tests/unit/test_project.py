@@ -15,41 +15,45 @@ from pydantic import BaseModel
 
 from gateway.cli.main import COMMANDS
 from shared.config import ModelConfig, NodeConfig, load_config
+from shared.config.mcp import McpServer
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "configs" / "node.example.yaml"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
+NAMED: dict[tuple[str, ...], type[BaseModel]] = {("models",): ModelConfig, ("mcp",): McpServer}
+FREE = ("env", "headers")  # their keys are the user's
+
 
 def written(node: Any, at: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """The paths of all keys; the name of a model reads `*`."""
+    """The paths of all keys; the name of a model or a tool server reads `*`."""
     for key, value in node.items():
-        path = (*at, "*") if at == ("models",) else (*at, key)
+        path = (*at, "*") if at in NAMED else (*at, key)
         yield path
-        if isinstance(value, dict):
+        if isinstance(value, dict) and key not in FREE:
             yield from written(value, path)
 
 
 def known(model: type[BaseModel], at: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     for name, field in model.model_fields.items():
         yield (*at, name)
-        if (*at, name) == ("models",):
-            yield ("models", "*")
-            yield from known(ModelConfig, ("models", "*"))
+        if (*at, name) in NAMED:
+            yield (name, "*")
+            yield from known(NAMED[(*at, name)], (name, "*"))
         elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             yield from known(field.annotation, (*at, name))
 
 
 def test_the_example_shows_every_key_of_the_schema() -> None:
     values = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
-    assert sorted(written(values)) == sorted(known(NodeConfig))
+    assert sorted(set(written(values))) == sorted(known(NodeConfig))
 
 
 def test_the_example_shows_the_defaults() -> None:
     config = load_config(EXAMPLE)
     (model,) = config.models.values()
-    assert config.model_copy(update={"models": {}}) == NodeConfig()
+    assert config.model_copy(update={"models": {}, "mcp": {}}) == NodeConfig()
     assert model == ModelConfig(source=model.source)
 
 
@@ -58,7 +62,7 @@ def test_every_key_of_the_example_is_explained() -> None:
     start = next(n for n, line in enumerate(lines) if line.startswith("server:"))
     told_by_their_section = set(ModelConfig.model_fields["sampling"].default.model_dump())
     bare = [line.split(":")[0].strip() for line in lines[start:] if line.startswith("  ") and "#" not in line]
-    assert set(bare) <= told_by_their_section | {"qwen3-8b"}
+    assert set(bare) <= told_by_their_section | {"qwen3-8b", "files", "wiki"}
 
 
 def test_the_demo_is_a_package_resource() -> None:
