@@ -1,7 +1,7 @@
 """Who may wait for a model, and who gets its next free credit.
 
 A `Lane` owns one model's credits and queue. It decides at the door (`check`), then hands out credits: at once when
-one is free, else in the order of `fairness.choose`. While the model loads everybody waits; when it can't be had the
+one is free, else by `fairness.choose`. While the model loads everybody waits; when it can't be had the
 lane is closed and says why.
 """
 
@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from gateway.routing.fairness import Waiter, choose
+from gateway.routing.fairness import Shares, Waiter, choose
 from shared.errors import Overloaded, RequestError, from_code
 
 RATE_WINDOW = 60.0  # seconds of completions that the estimate looks at
@@ -34,9 +34,12 @@ class Refusal:
         return from_code(self.code, self.message, retry_after=self.retry_after)
 
 
-def may_enter(free: int, queued: int, limit: int) -> bool:
-    """Whether one more request may come in: a credit is free for it, or the queue has room."""
-    return free > queued or queued < limit
+def may_enter(free: int, queued: int, own: int, limit: int) -> bool:
+    """Whether one more request may come in: a credit is free for it, or its tenant has fewer than `limit` waiting.
+
+    The limit is each tenant's, so that nobody can fill the queue for the others.
+    """
+    return free > queued or own < limit
 
 
 def retry_after(queued: int, completions: Sequence[float], now: float) -> float:
@@ -80,6 +83,7 @@ class Lane:
         self._clock = clock
         self._credits: dict[str, _Credit] = {}
         self._waiting: dict[Waiter, Candidate] = {}
+        self._shares = Shares()
         self._tickets = itertools.count()
         self._completions: deque[float] = deque(maxlen=256)
 
@@ -91,25 +95,28 @@ class Lane:
     def free(self) -> int:
         return sum(credit.free for credit in self._credits.values())
 
-    def check(self) -> None:
-        """The door. Raises Overloaded (429) when the queue is full, or the error of the closed lane (503)."""
+    def check(self, tenant: str = "") -> None:
+        """The door. Raises Overloaded (429) when the tenant's queue is full, or the error of the closed lane (503)."""
         if self.closed is not None:
             raise self.closed.error()
-        if not may_enter(self.free, self.queued, self._limit):
+        own = sum(waiter.tenant == tenant for waiter in self._waiting)
+        if not may_enter(self.free, self.queued, own, self._limit):
             wait = retry_after(self.queued, self._completions, self._clock())
-            raise Overloaded(
-                f"The model `{self.model}` has {self.queued} requests waiting; try again later.", retry_after=wait
-            )
+            raise Overloaded(f"The model `{self.model}` has {own} requests waiting; try again later.", retry_after=wait)
 
-    def ticket(self) -> Waiter:
+    def ticket(self, tenant: str = "", weight: float = 1.0) -> Waiter:
         """A place in the order of arrival; a request keeps it when it has to queue again."""
-        return Waiter(next(self._tickets))
+        return Waiter(next(self._tickets), tenant, weight)
 
     def enter(self, waiter: Waiter, candidate: Candidate) -> None:
         """Queues a request; it may be granted, or refused by a closed lane, before this returns."""
+        now = self._clock()
+        self._shares.end(waiter, now)  # of a request that comes back because its worker died
         if self.closed is not None:
             candidate.refused(self.closed)
         else:
+            active = self._shares.running | {waiting.tenant for waiting in self._waiting}
+            self._shares.arrive(waiter.tenant, active, now)
             self._waiting[waiter] = candidate
             self._pump()
 
@@ -126,9 +133,11 @@ class Lane:
         """Nothing more goes to this incarnation. Idempotent."""
         self._credits.pop(identity, None)
 
-    def release(self, identity: str) -> None:
+    def release(self, identity: str, waiter: Waiter) -> None:
         """A request on this incarnation has settled."""
-        self._completions.append(self._clock())
+        now = self._clock()
+        self._completions.append(now)
+        self._shares.end(waiter, now)
         if credit := self._credits.get(identity):
             credit.open -= 1
             self._pump()
@@ -148,6 +157,9 @@ class Lane:
             identity, credit = max(self._credits.items(), key=lambda item: item[1].free)
             if not credit.free:
                 return
-            candidate = self._waiting.pop(choose(self._waiting))
+            now = self._clock()
+            chosen = choose(self._waiting, self._shares.had(now))
+            candidate = self._waiting.pop(chosen)
             credit.open += 1
+            self._shares.begin(chosen, now)
             candidate.granted(identity)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from gateway.bus.router import Blob, Router
 from gateway.routing.admission import Lane, Refusal
 from gateway.routing.registry import ModelEntry
-from gateway.routing.stream import NoObserver, RequestObserver, Stream, Times
+from gateway.routing.stream import NOBODY, NoObserver, RequestObserver, Stream, Tenant, Times
 from shared.codec import encode
 from shared.errors import CodecError, InvalidRequest, ShuttingDown, WorkerLost
 from shared.messages import Work
@@ -40,7 +40,13 @@ class Dispatcher:
         self._shutting_down = False
 
     def open(
-        self, entry: ModelEntry, work: Work, blobs: Sequence[Blob] = (), *, deadline: float | None = None
+        self,
+        entry: ModelEntry,
+        work: Work,
+        blobs: Sequence[Blob] = (),
+        *,
+        deadline: float | None = None,
+        tenant: Tenant = NOBODY,
     ) -> Stream:
         """Takes a request in, or refuses it here and now; call it inside the event loop.
 
@@ -48,7 +54,7 @@ class Dispatcher:
         InvalidRequest for values that can't travel (text that is not Unicode, numbers beyond 64 bits).
         """
         lane = self._lanes[entry.name]
-        lane.check()
+        lane.check(tenant.name)
         frames = list(blobs)  # a MediaPart knows its frame by position; blobs inside the work come behind
         try:
             frame = encode(work, frames)
@@ -63,6 +69,7 @@ class Dispatcher:
             lane=lane,
             observer=self._observer,
             clock=self.clock,
+            tenant=tenant,
         )
         stream.start(None if deadline is None else deadline - self.clock())
         return stream

@@ -58,6 +58,39 @@ class RequestObserver(Protocol):
         ...
 
 
+class Tenant(Protocol):
+    """On whose behalf a request runs."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def weight(self) -> float:
+        """Its share of a model's time, beside others."""
+        ...
+
+    def opened(self, stream: Stream) -> None:
+        """One of its requests begins; the tenant may `revoke` it."""
+        ...
+
+    def closed(self, stream: Stream) -> None:
+        """The request has ended; its usage is final."""
+        ...
+
+
+class _Nobody:
+    name, weight = "", 1.0
+
+    def opened(self, stream: Stream) -> None:
+        return
+
+    def closed(self, stream: Stream) -> None:
+        return
+
+
+NOBODY: Tenant = _Nobody()
+
+
 class NoObserver:
     """Observes nothing."""
 
@@ -92,6 +125,7 @@ class Stream:
         lane: Lane,
         observer: RequestObserver,
         clock: Callable[[], float],
+        tenant: Tenant = NOBODY,
     ) -> None:
         self.model = model
         self.request = request
@@ -104,7 +138,8 @@ class Stream:
         self._observer = observer
         self._clock = clock
         self._mailbox = router.mailboxes.open(request, self)
-        self._waiter = lane.ticket()
+        self._waiter = lane.ticket(tenant.name, tenant.weight)
+        self._tenant = tenant
         self._held: str | None = None  # the incarnation whose credit it holds
         self._outcome = "finished"
         self._retry_after: float | None = None
@@ -181,6 +216,7 @@ class Stream:
     # ------------------------------------------------------------------ verbs
     def start(self, timeout: float | None) -> None:
         """Goes to the lane; gives up after `timeout` seconds."""
+        self._tenant.opened(self)
         self._observer.on_queued(self.model, self.times)
         if timeout is not None:
             self._timer = asyncio.get_running_loop().call_later(max(0.0, timeout), self._expire)
@@ -190,6 +226,10 @@ class Stream:
         """The client is gone. Idempotent."""
         self._over = True
         self._abort(Cancelled.code, "the request was cancelled")
+
+    def revoke(self, code: str, message: str) -> None:
+        """The tenant may not go on: the stream ends with that error. Nothing happens when it has ended."""
+        self._abort(code, message)
 
     def _expire(self) -> None:
         self._abort(DeadlineExceeded.code, "the request took longer than it may")
@@ -245,10 +285,11 @@ class Stream:
             self._timer.cancel()
         outcome = terminal.code if isinstance(terminal, Failed) else self._outcome
         self._observer.on_done(self.model, outcome, terminal.usage, self.times)
+        self._tenant.closed(self)
 
     def on_settled(self) -> None:
         if self._held is not None:
-            self._lane.release(self._held)
+            self._lane.release(self._held, self._waiter)
             self._held = None
 
     def on_lost(self, failed: Failed) -> bool:

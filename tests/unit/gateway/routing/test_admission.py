@@ -1,11 +1,14 @@
 import pytest
 
 from gateway.routing.admission import RETRY_LONGEST, RETRY_UNKNOWN, Lane, Refusal, may_enter, retry_after
+from gateway.routing.fairness import Waiter
 from shared.errors import ModelUnavailable, Overloaded
 from tests.fakes.clock import FakeClock
 
 
 class Guest:
+    ticket: Waiter
+
     def __init__(self) -> None:
         self.got: list[str] = []
         self.refusals: list[Refusal] = []
@@ -21,19 +24,28 @@ def lane(limit: int = 2) -> Lane:
     return Lane("chat", limit, FakeClock())
 
 
-def enter(where: Lane) -> Guest:
+def enter(where: Lane, tenant: str = "", weight: float = 1.0) -> Guest:
     guest = Guest()
-    where.check()
-    where.enter(where.ticket(), guest)
+    where.check(tenant)
+    guest.ticket = where.ticket(tenant, weight)
+    where.enter(guest.ticket, guest)
     return guest
 
 
 @pytest.mark.parametrize(
-    ("free", "queued", "limit", "in_"),
-    [(0, 0, 0, False), (1, 0, 0, True), (0, 1, 2, True), (0, 2, 2, False), (3, 2, 2, True), (2, 2, 2, False)],
+    ("free", "queued", "own", "limit", "in_"),
+    [
+        (0, 0, 0, 0, False),
+        (1, 0, 0, 0, True),
+        (0, 1, 1, 2, True),
+        (0, 2, 2, 2, False),
+        (3, 2, 2, 2, True),
+        (2, 2, 2, 2, False),
+        (0, 9, 1, 2, True),  # who waits beside it is others' business
+    ],
 )
-def test_the_door(free: int, queued: int, limit: int, in_: bool) -> None:
-    assert may_enter(free, queued, limit) is in_
+def test_the_door(free: int, queued: int, own: int, limit: int, in_: bool) -> None:
+    assert may_enter(free, queued, own, limit) is in_
 
 
 def test_retry_after_follows_the_recent_rate() -> None:
@@ -50,7 +62,7 @@ def test_everybody_waits_while_the_model_loads_then_goes_in_order() -> None:
     assert chat.queued == 3
     chat.add_worker("chat.1", 2)
     assert [guest.got for guest in guests] == [["chat.1"], ["chat.1"], []]
-    chat.release("chat.1")
+    chat.release("chat.1", guests[0].ticket)
     assert guests[2].got == ["chat.1"]
 
 
@@ -96,12 +108,13 @@ def test_requests_spread_over_incarnations_and_never_to_a_removed_one() -> None:
     chat = lane()
     chat.add_worker("a.1", 2)
     chat.add_worker("b.1", 2)
-    assert sorted(enter(chat).got[0] for _ in range(4)) == ["a.1", "a.1", "b.1", "b.1"]
+    first = [enter(chat) for _ in range(4)]
+    assert sorted(guest.got[0] for guest in first) == ["a.1", "a.1", "b.1", "b.1"]
     waiting = enter(chat)
     chat.remove_worker("a.1")
-    chat.release("a.1")  # its credit went with it
+    chat.release("a.1", first[0].ticket)  # its credit went with it
     assert waiting.got == []
-    chat.release("b.1")
+    chat.release("b.1", first[1].ticket)
     assert waiting.got == ["b.1"]
 
 
@@ -120,3 +133,37 @@ def test_a_closed_lane_refuses_who_waits_who_comes_and_who_returns() -> None:
     assert returning.refusals == [refusal]
     chat.reopen()
     assert enter(chat).refusals == []
+
+
+def test_a_tenant_that_comes_late_does_not_wait_for_the_whole_queue_of_another() -> None:
+    clock = FakeClock()
+    chat = Lane("chat", 100, clock)
+    chat.add_worker("chat.1", 1)
+    greedy = [enter(chat, "greedy") for _ in range(50)]
+    late = enter(chat, "late")
+    clock.now += 2
+    chat.release("chat.1", greedy[0].ticket)
+    assert late.got == ["chat.1"]
+    assert greedy[1].got == []
+
+
+def test_nobody_can_fill_the_queue_for_the_others() -> None:
+    chat = lane(limit=2)
+    for _ in range(2):
+        enter(chat, "greedy")
+    with pytest.raises(Overloaded):
+        enter(chat, "greedy")
+    assert enter(chat, "late").refusals == []
+
+
+def test_a_request_that_comes_back_is_charged_for_what_it_had() -> None:
+    clock = FakeClock()
+    chat = Lane("chat", 10, clock)
+    chat.add_worker("chat.1", 1)
+    long = enter(chat, "a")
+    clock.now += 100
+    chat.remove_worker("chat.1")
+    chat.enter(long.ticket, long)  # its worker died
+    chat.enter(chat.ticket("b"), other := Guest())
+    chat.add_worker("chat.2", 1)
+    assert (long.got, other.got) == (["chat.1", "chat.2"], [])  # b came anew: it starts level, and later
