@@ -5,17 +5,20 @@ Nothing here waits for a model: the workers load while the gateway already answe
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import time
 import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from gateway.api import audio, chat, embeddings, errors, health, messages, models, rerank, speech, status, tokenize
+from gateway.api.auth import Authenticate
 from gateway.api.edge import BodyLimit, RequestBoundary
 from gateway.api.node import Node
 from gateway.bus.router import Router
@@ -24,6 +27,9 @@ from gateway.metrics import Metrics
 from gateway.routing.dispatch import Dispatcher
 from gateway.routing.registry import Registry
 from gateway.supervisor.fleet import Fleet
+from gateway.tenancy import keyfile
+from gateway.tenancy.current import current
+from gateway.tenancy.ring import KeyRing
 from shared.channel import make_endpoint
 from shared.config import Environment, NodeConfig
 from shared.detect import detect_kind
@@ -49,14 +55,15 @@ def create_app(config: NodeConfig, environment: Environment, *, fleet_factory: F
     endpoint, folder = make_endpoint(environment.runtime_dir)
     router = Router(endpoint)
     remove = weakref.finalize(router, shutil.rmtree, folder, ignore_errors=True)  # also of an app that never ran
-    registry = Registry.from_config(config, detect_kind, int(time.time()))
+    ring = KeyRing(config.keys, Path(config.node.state_dir).expanduser() / keyfile.NAME)
+    registry = Registry.from_config(config, detect_kind, int(time.time()), lambda name: current().may_use(name))
     metrics = Metrics(lambda model: registry[model].kind)
     dispatcher = Dispatcher(router, list(config.models), config.server.queue, observer=metrics)
     fleet = fleet_factory(config, environment, router, dispatcher, registry)
     metrics.watch(lambda: fleet.snapshot().workers)
     media = MediaLoader(config.media, config.server.max_body)
-    node = Node(config, registry, dispatcher, fleet, metrics, own_version(), media)
-    return build_http(node, _lifespan(router, fleet, remove))
+    node = Node(config, registry, dispatcher, fleet, metrics, own_version(), media, ring)
+    return build_http(node, _lifespan(router, fleet, ring, remove))
 
 
 def build_http(node: Node, lifespan: Callable[[FastAPI], AsyncIterator[None]] | None = None) -> FastAPI:
@@ -72,22 +79,28 @@ def build_http(node: Node, lifespan: Callable[[FastAPI], AsyncIterator[None]] | 
     for surface in (chat, messages, audio, speech, embeddings, rerank, models, tokenize, health, status):
         app.include_router(surface.router)
     server = node.config.server
+    app.add_middleware(BodyLimit, limit=server.max_body)
+    app.add_middleware(Authenticate, ring=node.ring)
     if server.cors_origins:
         app.add_middleware(
             CORSMiddleware, allow_origins=list(server.cors_origins), allow_methods=["*"], allow_headers=["*"]
         )
-    app.add_middleware(BodyLimit, limit=server.max_body)
     app.add_middleware(RequestBoundary, on_response=node.metrics.on_response)
     return app
 
 
-def _lifespan(router: Router, fleet: Fleet, remove: Callable[[], object]) -> Callable[[FastAPI], AsyncIterator[None]]:
+def _lifespan(
+    router: Router, fleet: Fleet, ring: KeyRing, remove: Callable[[], object]
+) -> Callable[[FastAPI], AsyncIterator[None]]:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         router.start()
+        ring.open_local()
+        watching = asyncio.create_task(ring.watch(), name="keys")
         try:
             fleet.start()
             yield
         finally:
+            watching.cancel()
             await fleet.stop()
             await router.close()
             remove()

@@ -8,11 +8,14 @@
         │   ├── UnsupportedParameter unsupported_parameter    400
         │   ├── ContextLengthExceeded context_length_exceeded 400
         │   └── WrongModality       wrong_modality            400
+        ├── Unauthorized            invalid_api_key           401
+        ├── Forbidden               permission_denied         403
         ├── ModelNotFound           model_not_found           404
         ├── NotFound                not_found                 404
         ├── MethodNotAllowed        method_not_allowed        405
         ├── PayloadTooLarge         payload_too_large         413
         ├── Overloaded              overloaded                429
+        │   └── RateLimited         rate_limit_exceeded       429
         ├── Cancelled               cancelled                 499
         ├── InternalError           internal_error            500
         ├── ModelUnavailable        model_unavailable         503
@@ -79,6 +82,16 @@ class WrongModality(InvalidRequest):
     code = "wrong_modality"
 
 
+class Unauthorized(RequestError):
+    code = "invalid_api_key"
+    status = 401
+
+
+class Forbidden(RequestError):
+    code = "permission_denied"
+    status = 403
+
+
 class ModelNotFound(RequestError):
     code = "model_not_found"
     status = 404
@@ -102,6 +115,10 @@ class PayloadTooLarge(RequestError):
 class Overloaded(RequestError):
     code = "overloaded"
     status = 429
+
+
+class RateLimited(Overloaded):
+    code = "rate_limit_exceeded"
 
 
 class Cancelled(RequestError):

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import tempfile
 
 # MLX's CPU build compiles fused kernels with g++ at first use: seconds a kernel, and a compiler that may be missing.
 os.environ.setdefault("MLX_DISABLE_COMPILE", "1")
+
+# Nobody's own keys and stored answers are read or written.
+os.environ["MLX_GATEWAY_STATE_DIR"] = tempfile.mkdtemp(prefix="gw-state-")

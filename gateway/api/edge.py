@@ -98,6 +98,7 @@ def _log_answer(scope: Scope, status: int, seconds: float) -> None:
         path=scope["path"],
         status=status,
         seconds=round(seconds, 3),
+        key=state.get("tenant") or None,
         model=state.get("model"),
         work=state.get("work"),
     )

@@ -16,6 +16,8 @@ from gateway.routing.dispatch import Dispatcher, Stream
 from gateway.routing.registry import ModelEntry, Registry
 from gateway.supervisor.fleet import Fleet
 from gateway.supervisor.snapshot import WorkerFacts
+from gateway.tenancy.current import current
+from gateway.tenancy.ring import KeyRing
 from shared.config import NodeConfig
 from shared.lifecycle import State
 from shared.messages import Work
@@ -30,6 +32,7 @@ class Node:
     metrics: Metrics
     version: str
     media: MediaLoader
+    ring: KeyRing = field(default_factory=KeyRing)
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -45,11 +48,11 @@ class Node:
         Raises RequestError at the door.
         """
         deadline = self.dispatcher.clock() + self.config.server.request_timeout
-        return self.dispatcher.open(entry, work, blobs, deadline=deadline)
+        return self.dispatcher.open(entry, work, blobs, deadline=deadline, tenant=current())
 
     def facts(self) -> dict[str, WorkerFacts]:
-        """What is known of each model's worker, by the model's name."""
-        return {facts.name: facts for facts in self.fleet.snapshot().workers}
+        """What is known of each model's worker, by the model's name; of the models that the caller may use."""
+        return {facts.name: facts for facts in self.fleet.snapshot().workers if current().may_use(facts.name)}
 
     def waiting_for(self, entry: ModelEntry) -> str:
         """What a queued request waits for, as the text of a comment."""

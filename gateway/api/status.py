@@ -14,6 +14,7 @@ from gateway.api.models import describe
 from gateway.api.node import Node, NodeDep
 from gateway.routing.registry import ModelEntry
 from gateway.supervisor.snapshot import WorkerFacts
+from gateway.tenancy.current import current
 
 router = APIRouter(tags=["status"])
 
@@ -21,7 +22,7 @@ router = APIRouter(tags=["status"])
 @router.get("/v1/status", summary="Workers, queues, requests in flight, tokens a second, memory")
 async def status(node: NodeDep) -> JSONResponse:
     snapshot = node.fleet.snapshot()
-    facts = {one.name: one for one in snapshot.workers}
+    facts = node.facts()
     return JSONResponse(
         {
             "version": node.version,
@@ -31,16 +32,17 @@ async def status(node: NodeDep) -> JSONResponse:
                 "running": sum(node.metrics.running.values()),
                 "waiting": sum(node.metrics.waiting.values()),
             },
-            "tokens_per_second": round(sum(one.tokens_per_second for one in snapshot.workers), 3),
-            "memory": _memory(snapshot.workers),
+            "tokens_per_second": round(sum(one.tokens_per_second for one in facts.values()), 3),
+            "memory": _memory(list(facts.values())),
             "models": [_model(node, entry, facts.get(entry.name)) for entry in node.registry],
-            "workers": [asdict(one) for one in snapshot.workers],
+            "workers": [asdict(one) for one in facts.values()],
         }
     )
 
 
 @router.get("/metrics", summary="Prometheus metrics, under vLLM's names where it has one", response_class=Response)
 async def metrics(request: Request, node: NodeDep) -> Response:
+    current().require_admin()
     body, content_type = node.metrics.render(request.headers.get("accept", ""))
     return Response(body, headers={"content-type": content_type})
 

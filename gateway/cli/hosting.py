@@ -89,9 +89,21 @@ def _override(config: NodeConfig, args: argparse.Namespace, environment: Environ
         name: _checked(ModelConfig, entry.model_dump() | model) if model else entry
         for name, entry in config.models.items()
     }
+    node = {"state_dir": environment.state_dir} if environment.state_dir else {}
     return config.model_copy(
-        update={"server": _checked(ServerSection, config.server.model_dump() | server), "models": models}
+        update={
+            "server": _checked(ServerSection, config.server.model_dump() | server),
+            "node": config.node.model_copy(update=node),
+            "models": models,
+        }
     )
+
+
+def state_folder(config_file: str | None, environment: Environment) -> tuple[Path, NodeConfig]:
+    """The state directory that a node with this file uses, and the file's configuration. Raises ConfigError."""
+    file = config_file or environment.config
+    config = load_config(file) if file else NodeConfig()
+    return Path(environment.state_dir or config.node.state_dir).expanduser(), config
 
 
 def _checked(section: type[_Section], values: dict[str, Any]) -> _Section:

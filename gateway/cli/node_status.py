@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.cli.hosting import state_folder
+from gateway.tenancy.keyfile import read_local
+from shared.config import Environment
 from shared.errors import MlxGatewayError
 
 TIMEOUT = 5.0  # seconds for one answer
@@ -47,12 +50,14 @@ class WorkerLine:
         return self.stage or self.state
 
 
-def fetch(url: str) -> dict[str, Any]:
+def fetch(url: str, key: str | None = None) -> dict[str, Any]:
     """Asks a node for its status. Raises NodeUnreachable."""
     import httpx
 
+    address = f"{url.rstrip('/').removesuffix('/v1')}/v1/status"
+    headers = {"authorization": f"Bearer {key}"} if key else {}
     try:
-        answer = httpx.get(f"{url.rstrip('/').removesuffix('/v1')}/v1/status", timeout=TIMEOUT, trust_env=False)
+        answer = httpx.get(address, timeout=TIMEOUT, trust_env=False, headers=headers)
         answer.raise_for_status()
         status = answer.json()
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
@@ -60,6 +65,11 @@ def fetch(url: str) -> dict[str, Any]:
     if not isinstance(status, dict):
         raise NodeUnreachable(f"no status from {url}: the answer is not an object")
     return status
+
+
+def own_key(environment: Environment) -> str | None:
+    """A command's key: the environment's, or the one that a node on this machine left for its user."""
+    return environment.api_key or read_local(state_folder(None, environment)[0])
 
 
 def worker_lines(status: Mapping[str, Any]) -> list[WorkerLine]:

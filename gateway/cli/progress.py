@@ -36,7 +36,7 @@ class _LogStream:
 
 
 class Greeter:
-    """`stream` is where logs go meanwhile; `models` maps names to aliases."""
+    """`stream` is where logs go meanwhile; `models` maps names to aliases; `key` reads the node's own key."""
 
     def __init__(
         self,
@@ -44,11 +44,13 @@ class Greeter:
         models: Mapping[str, Sequence[str]],
         *,
         console: Console | None = None,
-        fetch: Callable[[str], Mapping[str, Any]] = fetch,
+        key: Callable[[], str | None] = lambda: None,
+        fetch: Callable[[str, str | None], Mapping[str, Any]] = fetch,
     ) -> None:
         self._url = url
         self._models = models
         self._console = console or Console(stderr=True)
+        self._key = key
         self._fetch = fetch
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self.watch, name="greeter", daemon=True)
@@ -75,7 +77,7 @@ class Greeter:
         """The last state of all models, or nothing when stopped before."""
         while not self._stop.wait(LOOK):
             try:
-                lines = worker_lines(self._fetch(self._url))
+                lines = worker_lines(self._fetch(self._url, self._key()))
             except NodeUnreachable:
                 continue
             for line in lines:

@@ -9,9 +9,11 @@ import signal
 import socket
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.cli.hosting import add_hosting_arguments, node_config
+from gateway.tenancy import keyfile
 from shared.config import Environment, NodeConfig, read_environment
 from shared.errors import ConfigError
 from shared.logs import get_logger, set_up
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from gateway.cli.progress import Greeter
 
 BACKLOG = 2048
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _HEAD_MAX = 64 * 2**10  # bytes of request line and headers, where h11 parses
 
 
@@ -38,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
     """Serves until SIGINT or SIGTERM, then drains and returns 0; 1 when the start failed."""
     environment = _environment(args)
     config, origin = node_config(args, environment)
+    config = loopback_without_keys(config)
     with listen(config.server.host, config.server.port) as listener:
         url = address(listener)
         greeter = _greeter(config, url)
@@ -55,6 +59,20 @@ def run(args: argparse.Namespace) -> int:
             if greeter:
                 greeter.stop()
     return 0 if server.started else 1
+
+
+def loopback_without_keys(config: NodeConfig) -> NodeConfig:
+    """A node without keys serves this machine only, and says so. Raises ConfigError for a key file that is broken."""
+    if config.keys or keyfile.read(Path(config.node.state_dir).expanduser() / keyfile.NAME):
+        return config
+    if config.server.host in LOOPBACK:
+        return config
+    print(
+        f"mlx-gateway: no keys yet, so not on {config.server.host} but on 127.0.0.1 only;"
+        " `mlx-gateway keys create NAME` makes the first one",
+        file=sys.stderr,
+    )
+    return config.model_copy(update={"server": config.server.model_copy(update={"host": "127.0.0.1"})})
 
 
 def _leave(*_: object) -> None:
@@ -113,4 +131,6 @@ def _greeter(config: NodeConfig, url: str) -> Greeter | None:
         return None
     from gateway.cli.progress import Greeter
 
-    return Greeter(url, {name: entry.aliases for name, entry in config.models.items()})
+    folder = Path(config.node.state_dir).expanduser()
+    models = {name: entry.aliases for name, entry in config.models.items()}
+    return Greeter(url, models, key=lambda: keyfile.read_local(folder))

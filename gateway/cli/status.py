@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from gateway.cli.node_status import NodeUnreachable, WorkerLine, fetch, worker_lines
+from gateway.cli.node_status import NodeUnreachable, WorkerLine, fetch, own_key, worker_lines
 from gateway.cli.units import seconds, size
 from shared.config import read_environment
 
@@ -31,9 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0; 1 when no node answers."""
-    url = args.url or read_environment().url or DEFAULT_URL
+    environment = read_environment()
+    url, key = args.url or environment.url or DEFAULT_URL, own_key(environment)
     try:
-        status = fetch(url)
+        status = fetch(url, key)
     except NodeUnreachable as error:
         print(f"mlx-gateway: {error.message}", file=sys.stderr)
         return 1
@@ -44,11 +45,11 @@ def run(args: argparse.Namespace) -> int:
 
         Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(render(url, status))
     else:
-        _watch(url, status)
+        _watch(url, key, status)
     return 0
 
 
-def _watch(url: str, status: dict[str, Any]) -> None:
+def _watch(url: str, key: str | None, status: dict[str, Any]) -> None:
     """Until Ctrl-C. A node that stops answering may come back."""
     from rich.live import Live
 
@@ -57,7 +58,7 @@ def _watch(url: str, status: dict[str, Any]) -> None:
             while True:
                 time.sleep(REFRESH)
                 try:
-                    live.update(render(url, fetch(url)), refresh=True)
+                    live.update(render(url, fetch(url, key)), refresh=True)
                 except NodeUnreachable as error:
                     live.update(error.message, refresh=True)
     except KeyboardInterrupt:

@@ -54,21 +54,29 @@ class ModelEntry:
 
 
 class Registry:
-    """Owns the entries."""
+    """Owns the entries. Iterating and resolving show those that `may_use` lets through; the others don't exist."""
 
-    def __init__(self, entries: Iterable[ModelEntry] = ()) -> None:
+    def __init__(self, entries: Iterable[ModelEntry] = (), may_use: Callable[[str], bool] = lambda _: True) -> None:
         self._entries = {entry.name: entry for entry in entries}
+        self._may_use = may_use
 
     @classmethod
-    def from_config(cls, config: NodeConfig, detect: Callable[[Path], Kind], created: int = 0) -> Registry:
+    def from_config(
+        cls,
+        config: NodeConfig,
+        detect: Callable[[Path], Kind],
+        created: int = 0,
+        may_use: Callable[[str], bool] = lambda _: True,
+    ) -> Registry:
         """Entries of all models; `detect` reads the kind from a local folder (file IO: call at start-up)."""
-        return cls(
+        entries = (
             ModelEntry(name, model, created, kind=model.kind or _detected(name, model.source, detect))
             for name, model in config.models.items()
         )
+        return cls(entries, may_use)
 
     def __iter__(self) -> Iterator[ModelEntry]:
-        return iter(self._entries.values())
+        return (entry for entry in self._entries.values() if self._may_use(entry.name))
 
     def __getitem__(self, name: str) -> ModelEntry:
         return self._entries[name]
@@ -94,7 +102,7 @@ class Registry:
         raise ModelNotFound(self._unknown(name), param="model")
 
     def _named(self, name: str) -> list[ModelEntry]:
-        if name in self._entries:
+        if name in self._entries and self._may_use(name):
             return [self._entries[name]]
         exact = [entry for entry in self if name in entry.aliases]
         if exact:
@@ -110,7 +118,10 @@ class Registry:
 
     def _unknown(self, name: str) -> str:
         shown = name if len(name) <= _LONGEST_NAME else name[:_LONGEST_NAME] + "…"
-        names = [*self._entries, *(alias for entry in self for alias in entry.aliases if not _is_glob(alias))]
+        names = [
+            *(entry.name for entry in self),
+            *(alias for entry in self for alias in entry.aliases if not _is_glob(alias)),
+        ]
         near = difflib.get_close_matches(name[:_LONGEST_NAME], names, n=3, cutoff=0.5)
         hint = f" Did you mean {' or '.join(f'`{other}`' for other in near)}?" if near else ""
         return f"The model `{shown}` does not exist or you do not have access to it.{hint}"

@@ -19,6 +19,8 @@ class Environment:
     host: str | None = None  # MLX_GATEWAY_HOST
     port: int | None = None  # MLX_GATEWAY_PORT
     url: str | None = None  # MLX_GATEWAY_URL: the node that client commands talk to
+    api_key: str | None = None  # MLX_GATEWAY_API_KEY: the key of client commands
+    state_dir: str | None = None  # MLX_GATEWAY_STATE_DIR: what outlives a restart
     runtime_dir: str | None = None  # MLX_GATEWAY_RUNTIME_DIR: where the socket lives
     log_level: str = "info"  # MLX_GATEWAY_LOG_LEVEL
     log_style: str = "text"  # MLX_GATEWAY_LOG_STYLE: text or json
@@ -45,6 +47,8 @@ def read_environment(variables: Mapping[str, str] | None = None) -> Environment:
         host=get("HOST"),
         port=int(port) if port else None,
         url=get("URL"),
+        api_key=get("API_KEY"),
+        state_dir=get("STATE_DIR"),
         runtime_dir=get("RUNTIME_DIR"),
         log_level=level,
         log_style=style,

@@ -9,13 +9,14 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from shared.config.keys import KeyConfig
 from shared.config.mcp import McpServer
 from shared.config.schema import ModelConfig, NodeConfig
 from shared.errors import ConfigError
 
 DEFAULT = "default"  # the one alias that several models may have: each is the default of its kind
 Path_ = tuple[str | int, ...]
-_BY_NAME: dict[str, type[BaseModel]] = {"models": ModelConfig, "mcp": McpServer}
+_BY_NAME: dict[str, type[BaseModel]] = {"models": ModelConfig, "mcp": McpServer, "keys": KeyConfig}
 
 
 class _UniqueKeys(yaml.SafeLoader):
@@ -57,7 +58,7 @@ def load_config(file: str | Path) -> NodeConfig:
         config = NodeConfig.model_validate(values)
     except ValidationError as error:
         raise ConfigError("\n".join(_explain(path, lines, e) for e in error.errors())) from error
-    problems = _duplicates(config) + _unknown_servers(config)
+    problems = _duplicates(config) + _unknown_servers(config) + _same_keys(config)
     if problems:
         raise ConfigError("\n".join(f"{path}:{lines.get(at, 1)}: {what}" for at, what in problems))
     return _resolve_sources(config, path.resolve().parent)
@@ -124,6 +125,18 @@ def _unknown_servers(config: NodeConfig) -> list[tuple[Path_, str]]:
                 near = difflib.get_close_matches(server, config.mcp, n=1, cutoff=0.5)
                 hint = f"; did you mean {near[0]!r}?" if near else ""
                 found.append((("models", name, "mcp", index), f"models.{name}.mcp: no server {server!r}{hint}"))
+    return found
+
+
+def _same_keys(config: NodeConfig) -> list[tuple[Path_, str]]:
+    found: list[tuple[Path_, str]] = []
+    for field in ("name", "key_sha256"):
+        seen: set[str] = set()
+        for index, key in enumerate(config.keys):
+            value = getattr(key, field)
+            if value in seen:
+                found.append((("keys", index), f"keys.{index}.{field}: {value!r} is there twice"))
+            seen.add(value)
     return found
 
 

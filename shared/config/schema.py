@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from shared.config.hosts import AllowedHost
+from shared.config.keys import KeyConfig
 from shared.config.mcp import McpServer
 from shared.config.units import Budget, Duration, Size
 from shared.families import ReasoningParserName, ToolParserName
@@ -101,5 +102,6 @@ class NodeConfig(_Section):
     server: ServerSection = ServerSection()
     node: NodeSection = NodeSection()
     media: MediaSection = MediaSection()
+    keys: tuple[KeyConfig, ...] = ()
     mcp: dict[str, McpServer] = Field(default_factory=dict)
     models: dict[str, ModelConfig] = Field(default_factory=dict)

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator
 _SIZES = {"": 1, "b": 1, "k": 10**3, "kb": 10**3, "kib": 2**10, "m": 10**6, "mb": 10**6, "mib": 2**20}
 _SIZES |= {"g": 10**9, "gb": 10**9, "gib": 2**30, "t": 10**12, "tb": 10**12, "tib": 2**40}
 _TIMES = {"": 1.0, "s": 1.0, "ms": 0.001, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_COUNTS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 _NUMBER = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*")
 
 
@@ -34,6 +35,11 @@ def parse_size(value: object) -> int:
 def parse_duration(value: object) -> float:
     """Seconds of `30s`, `5m`, `1h` or a plain number. Raises ValueError."""
     return _quantity(value, _TIMES, "a duration such as 30s, 5m or 1h")
+
+
+def parse_count(value: object) -> int:
+    """A number such as 250000, `500k` or `2M`. Raises ValueError."""
+    return int(_quantity(value, _COUNTS, "a number such as 250000, 500k or 2M"))
 
 
 def parse_budget(value: object) -> float | int:

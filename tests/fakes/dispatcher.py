@@ -16,6 +16,8 @@ from gateway.media.load import MediaLoader
 from gateway.metrics import Metrics
 from gateway.routing.registry import ModelEntry, Registry
 from gateway.supervisor.snapshot import FleetSnapshot, WorkerFacts
+from gateway.tenancy.current import current
+from gateway.tenancy.ring import KeyRing
 from shared.config import ModelConfig, NodeConfig
 from shared.errors import RequestError
 from shared.lifecycle import State
@@ -79,19 +81,27 @@ class FakeDispatcher:
         self.refusal: RequestError | None = None
         self.opened: list[tuple[ModelEntry, Any, float | None]] = []
         self.blobs: list[tuple[bytes, ...]] = []
+        self.tenants: list[Any] = []
         self.streams: list[FakeStream] = []
 
     def clock(self) -> float:
         return 100.0
 
     def open(
-        self, entry: ModelEntry, work: Any, blobs: Sequence[bytes] = (), *, deadline: float | None = None
+        self,
+        entry: ModelEntry,
+        work: Any,
+        blobs: Sequence[bytes] = (),
+        *,
+        deadline: float | None = None,
+        tenant: Any = None,
     ) -> FakeStream:
         if self.refusal is not None:
             raise self.refusal
         stream = FakeStream(self.script(work))
         self.opened.append((entry, work, deadline))
         self.blobs.append(tuple(blobs))
+        self.tenants.append(tenant)
         self.streams.append(stream)
         return stream
 
@@ -158,8 +168,8 @@ def says(*texts: str) -> Script:
 HELLO = says("Hello", "!")
 
 
-def make_node(script: Script = HELLO, **server: Any) -> Node:
-    """A node that hosts `chat` (alias gpt-4o) and `org/whisper`."""
+def make_node(script: Script = HELLO, ring: KeyRing | None = None, **server: Any) -> Node:
+    """A node that hosts `chat` (alias gpt-4o) and `org/whisper`; without a ring nobody needs a key."""
     config = NodeConfig.model_validate(
         {
             "server": server,
@@ -169,13 +179,16 @@ def make_node(script: Script = HELLO, **server: Any) -> Node:
             },
         }
     )
-    registry = Registry([_entry(name, model) for name, model in config.models.items()])
+    entries = [_entry(name, model) for name, model in config.models.items()]
+    registry = Registry(entries, lambda name: current().may_use(name))
     fleet: Any = FakeFleet(READY, replace(READY, name="org/whisper", kind="stt", aliases=(), tokens_per_second=0.0))
     dispatcher: Any = FakeDispatcher(script)
     metrics = Metrics()
     metrics.watch(lambda: fleet.snapshot().workers)
     media = MediaLoader(config.media, config.server.max_body)
-    return Node(config, registry, dispatcher, fleet, metrics, "1.2.3", media, started=time.monotonic())
+    return Node(
+        config, registry, dispatcher, fleet, metrics, "1.2.3", media, ring or KeyRing(), started=time.monotonic()
+    )
 
 
 def _entry(name: str, model: ModelConfig) -> ModelEntry:

@@ -28,6 +28,7 @@ class Node:
     process: subprocess.Popen[bytes]
     log: Path
     temporary: Path  # the only folder for temporary files that the node knows
+    state: Path  # its state directory
 
     def get(self, path: str) -> httpx.Response:
         return httpx.get(self.url + path, timeout=PATIENCE)
@@ -71,10 +72,14 @@ def serve(log: Path, *arguments: str, ready: bool = True) -> Iterator[Node]:
     """`mlx-gateway serve ARGUMENTS` on a free port; `ready`: wait until its models are."""
     port = free_port()
     command = [sys.executable, "-m", "gateway", "serve", *arguments, "--port", str(port)]
-    with log.open("wb") as output, tempfile.TemporaryDirectory(prefix="gw-") as temporary:
-        environment = {**os.environ, "TMPDIR": temporary}
+    with (
+        log.open("wb") as output,
+        tempfile.TemporaryDirectory(prefix="gw-") as temporary,
+        tempfile.TemporaryDirectory(prefix="gw-state-") as state,
+    ):
+        environment = {**os.environ, "TMPDIR": temporary, "MLX_GATEWAY_STATE_DIR": state}
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment)
-        node = Node(f"http://127.0.0.1:{port}", process, log, Path(temporary))
+        node = Node(f"http://127.0.0.1:{port}", process, log, Path(temporary), Path(state))
         try:
             until(lambda: _answers(node, "/health/ready" if ready else "/health"))
             yield node

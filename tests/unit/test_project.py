@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from gateway.cli.main import COMMANDS
 from shared.config import ModelConfig, NodeConfig, load_config
+from shared.config.keys import KeyConfig
 from shared.config.mcp import McpServer
 
 ROOT = Path(__file__).parents[2]
@@ -22,7 +23,11 @@ EXAMPLE = ROOT / "configs" / "node.example.yaml"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
-NAMED: dict[tuple[str, ...], type[BaseModel]] = {("models",): ModelConfig, ("mcp",): McpServer}
+NAMED: dict[tuple[str, ...], type[BaseModel]] = {
+    ("models",): ModelConfig,
+    ("mcp",): McpServer,
+    ("keys",): KeyConfig,
+}
 FREE = ("env", "headers")  # their keys are the user's
 
 
@@ -33,6 +38,9 @@ def written(node: Any, at: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
         yield path
         if isinstance(value, dict) and key not in FREE:
             yield from written(value, path)
+        for item in value if key == "keys" else ():
+            yield (*path, "*")
+            yield from written(item, (*path, "*"))
 
 
 def known(model: type[BaseModel], at: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -53,7 +61,7 @@ def test_the_example_shows_every_key_of_the_schema() -> None:
 def test_the_example_shows_the_defaults() -> None:
     config = load_config(EXAMPLE)
     (model,) = config.models.values()
-    assert config.model_copy(update={"models": {}, "mcp": {}}) == NodeConfig()
+    assert config.model_copy(update={"models": {}, "mcp": {}, "keys": ()}) == NodeConfig()
     assert model == ModelConfig(source=model.source)
 
 
@@ -62,7 +70,7 @@ def test_every_key_of_the_example_is_explained() -> None:
     start = next(n for n, line in enumerate(lines) if line.startswith("server:"))
     told_by_their_section = set(ModelConfig.model_fields["sampling"].default.model_dump())
     bare = [line.split(":")[0].strip() for line in lines[start:] if line.startswith("  ") and "#" not in line]
-    assert set(bare) <= told_by_their_section | {"qwen3-8b", "files", "wiki"}
+    assert set(bare) <= told_by_their_section | {"qwen3-8b", "files", "wiki", "- name"}
 
 
 def test_the_demo_is_a_package_resource() -> None:

@@ -5,11 +5,13 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 import shared.config.environment as environment
 from shared.config import NodeConfig, load_config, read_environment
 from shared.config.environment import child_environment
 from shared.config.hosts import Host, parse_host
+from shared.config.keys import KeyConfig
 from shared.config.units import parse_budget, parse_duration, parse_size
 from shared.errors import ConfigError
 
@@ -170,7 +172,7 @@ def test_an_unknown_key_names_line_path_and_nearest_key(tmp_path: Path) -> None:
 
 def test_an_unknown_key_without_a_neighbour_lists_the_known(tmp_path: Path) -> None:
     assert mistakes(tmp_path, "zzz: 1\n") == [
-        "node.yaml:1: zzz: unknown key; known keys: mcp, media, models, node, server"
+        "node.yaml:1: zzz: unknown key; known keys: keys, mcp, media, models, node, server"
     ]
 
 
@@ -302,3 +304,24 @@ def test_unknown_keys_of_a_tool_server(tmp_path: Path) -> None:
 def test_a_model_names_tool_servers_of_the_file(tmp_path: Path) -> None:
     text = "mcp:\n  files: {command: [x]}\nmodels:\n  a:\n    source: x\n    mcp: [filse]\n"
     assert mistakes(tmp_path, text) == ["node.yaml:6: models.a.mcp: no server 'filse'; did you mean 'files'?"]
+
+
+def test_two_keys_of_one_name(tmp_path: Path) -> None:
+    keys = "".join(f"  - {{name: ana, key_sha256: {digit * 64}}}\n" for digit in "ab")
+    assert mistakes(tmp_path, f"keys:\n{keys}") == ["node.yaml:3: keys.1.name: 'ana' is there twice"]
+
+
+def test_unknown_keys_of_a_key(tmp_path: Path) -> None:
+    text = f"keys:\n  - name: ana\n    key_sha256: {'a' * 64}\n    tokens_a_day: 2M\n"
+    assert mistakes(tmp_path, text) == ["node.yaml:4: keys.0.tokens_a_day: unknown key; did you mean 'tokens_per_day'?"]
+
+
+@pytest.mark.parametrize(("written", "tokens"), [("500k", 500_000), ("2M", 2_000_000), ("12", 12), (7, 7)])
+def test_token_counts(written: object, tokens: int) -> None:
+    assert KeyConfig(name="a", key_sha256="a" * 64, tokens_per_day=written).tokens_per_day == tokens
+
+
+@pytest.mark.parametrize("written", ["0", "2 X", "many", True, -3])
+def test_token_counts_that_are_none(written: object) -> None:
+    with pytest.raises(ValidationError):
+        KeyConfig(name="a", key_sha256="a" * 64, tokens_per_day=written)

@@ -23,7 +23,7 @@ class Node:
         self.answers = list(answers)
         self.greeter: Greeter | None = None
 
-    def fetch(self, _: str) -> Mapping[str, Any]:
+    def fetch(self, _: str, key: str | None) -> Mapping[str, Any]:
         if not self.answers:
             assert self.greeter is not None
             self.greeter._stop.set()

@@ -14,7 +14,9 @@ import pytest
 import gateway.cli.serve as serve
 from gateway.cli.main import main
 from gateway.cli.serve import address, listen
+from gateway.tenancy import keyfile
 from shared.config import Environment, NodeConfig
+from shared.config.keys import KeyConfig
 from shared.errors import ConfigError
 
 
@@ -41,7 +43,7 @@ class FakeServer:
 @pytest.fixture(autouse=True)
 def _restore(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(serve, "set_up", lambda *_, **__: None)
-    for name in ("CONFIG", "HOST", "PORT", "LOG_LEVEL", "LOG_STYLE"):
+    for name in ("CONFIG", "HOST", "PORT", "STATE_DIR", "LOG_LEVEL", "LOG_STYLE"):
         monkeypatch.delenv(f"MLX_GATEWAY_{name}", raising=False)
     before = signal.getsignal(signal.SIGTERM)
     yield
@@ -134,3 +136,20 @@ def test_uvicorns_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     settings = serve._server(load_config(tmp_path / "node.yaml"), Environment()).config
     assert (settings.http, settings.ws, settings.lifespan, settings.access_log) == ("httptools", "none", "on", False)
     assert (settings.timeout_graceful_shutdown, settings.backlog, settings.log_config) == (3, 2048, None)
+
+
+@pytest.mark.parametrize(("host", "bound"), [("0.0.0.0", "127.0.0.1"), ("::1", "::1"), ("127.0.0.1", "127.0.0.1")])
+def test_without_keys_the_node_serves_this_machine_only(
+    host: str, bound: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = NodeConfig.model_validate({"server": {"host": host}, "node": {"state_dir": str(tmp_path)}})
+    assert serve.loopback_without_keys(config).server.host == bound
+    assert ("no keys yet" in capsys.readouterr().err) == (host != bound)
+
+
+def test_with_a_key_it_may_serve_others(tmp_path: Path) -> None:
+    keyfile.write(tmp_path / keyfile.NAME, [KeyConfig(name="ana", key_sha256="a" * 64)])
+    config = NodeConfig.model_validate({"server": {"host": "0.0.0.0"}, "node": {"state_dir": str(tmp_path)}})
+    assert serve.loopback_without_keys(config).server.host == "0.0.0.0"
+    configured = config.model_copy(update={"keys": keyfile.read(tmp_path / keyfile.NAME)})
+    assert serve.loopback_without_keys(configured) is configured

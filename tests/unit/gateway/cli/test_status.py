@@ -140,7 +140,7 @@ def test_a_terminal_gets_it_live_until_ctrl_c(monkeypatch: pytest.MonkeyPatch) -
     answers: list[Any] = [NODE, NODE, NodeUnreachable("gone"), KeyboardInterrupt()]
     updates: list[object] = []
 
-    def fetched(_: str) -> Any:
+    def fetched(_: str, key: str | None) -> Any:
         answer = answers.pop(0)
         if isinstance(answer, BaseException):
             raise answer

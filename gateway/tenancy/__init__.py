@@ -1,0 +1,1 @@
+"""Who asks: keys, limits, and what each has used."""

@@ -1,0 +1,107 @@
+"""One key's state: its limits' windows and its open requests. Owned by the event loop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+
+from gateway.routing.stream import Stream
+from gateway.tenancy.windows import Day, Limit, Minute
+from shared.config.keys import KeyConfig
+from shared.errors import Forbidden, RateLimited, Unauthorized
+
+_BUSY = 1.0  # seconds after which a free place is likely, for who has too many requests open
+
+
+class Tenant:
+    """Whoever holds a key. `key` None: the node has no keys, and everybody on the machine may do everything."""
+
+    def __init__(self, key: KeyConfig | None, clock: Callable[[], float] = time.time) -> None:
+        """`clock`: seconds since the epoch."""
+        self.key = key
+        self._clock = clock
+        self._requests, self._tokens, self._day = Minute(), Minute(), Day()
+        self._open: set[Stream] = set()
+        self.parallel = 0  # HTTP requests
+
+    @property
+    def name(self) -> str:
+        return self.key.name if self.key else ""
+
+    @property
+    def weight(self) -> float:
+        return self.key.weight if self.key else 1.0
+
+    @property
+    def is_admin(self) -> bool:
+        return self.key is None or self.key.role == "admin"
+
+    def may_use(self, model: str) -> bool:
+        return self.key is None or any(fnmatchcase(model, glob) for glob in self.key.models)
+
+    def may_call(self, server: str) -> bool:
+        """Whether its requests may name a tool server."""
+        return self.key is None or any(fnmatchcase(server, glob) for glob in self.key.mcp)
+
+    def require_admin(self) -> None:
+        """Raises Forbidden."""
+        if not self.is_admin:
+            raise Forbidden("This needs a key whose role is admin.")
+
+    # ------------------------------------------------------------------ limits
+    def enter(self) -> None:
+        """Takes one request in, or raises RateLimited with the time after which it may come again."""
+        now, key = self._clock(), self.key
+        if key is not None:
+            self._check("requests a minute", key.requests_per_minute, self._requests, now)
+            self._check("tokens a minute", key.tokens_per_minute, self._tokens, now)
+            self._check("tokens a day", key.tokens_per_day, self._day, now)
+            if key.parallel is not None and self.parallel >= key.parallel:
+                raise RateLimited(f"This key may have {key.parallel} requests open at a time.", retry_after=_BUSY)
+        self._requests.add(1, now)
+        self.parallel += 1
+
+    def leave(self) -> None:
+        """A request that was taken in has been answered."""
+        self.parallel -= 1
+
+    def charge(self, tokens: int) -> None:
+        now = self._clock()
+        self._tokens.add(tokens, now)
+        self._day.add(tokens, now)
+
+    def limits(self) -> list[Limit]:
+        """The key's limits and what is used of them."""
+        if self.key is None:
+            return []
+        now, key = self._clock(), self.key
+        found: list[Limit] = []
+        if key.requests_per_minute is not None:
+            used, reset = self._requests.used(now), self._requests.reset(now)
+            found.append(Limit("requests", key.requests_per_minute, used, reset))
+        if key.tokens_per_minute is not None:
+            found.append(Limit("tokens", key.tokens_per_minute, self._tokens.used(now), self._tokens.reset(now)))
+        if key.tokens_per_day is not None:
+            found.append(Limit("tokens_per_day", key.tokens_per_day, self._day.used(now), self._day.reset(now)))
+        if key.parallel is not None:
+            found.append(Limit("parallel", key.parallel, self.parallel, 0.0))
+        return found
+
+    @staticmethod
+    def _check(what: str, most: int | None, window: Minute | Day, now: float) -> None:
+        if most is not None and (wait := window.wait(most, now)) > 0:
+            raise RateLimited(f"This key's limit of {most} {what} is reached.", retry_after=wait)
+
+    # ------------------------------------------------------------------ its streams
+    def opened(self, stream: Stream) -> None:
+        self._open.add(stream)
+
+    def closed(self, stream: Stream) -> None:
+        self._open.discard(stream)
+        self.charge(stream.usage.prompt_tokens + stream.usage.completion_tokens)
+
+    def revoke(self) -> None:
+        """The key is gone: whatever it has open ends with an error."""
+        for stream in list(self._open):
+            stream.revoke(Unauthorized.code, "The API key was revoked.")
