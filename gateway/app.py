@@ -17,7 +17,20 @@ from pathlib import Path
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from gateway.api import audio, chat, embeddings, errors, health, messages, models, rerank, speech, status, tokenize
+from gateway.api import (
+    audio,
+    chat,
+    embeddings,
+    errors,
+    health,
+    messages,
+    models,
+    rerank,
+    speech,
+    status,
+    tokenize,
+    usage,
+)
 from gateway.api.auth import Authenticate
 from gateway.api.edge import BodyLimit, RequestBoundary
 from gateway.api.node import Node
@@ -28,7 +41,9 @@ from gateway.routing.dispatch import Dispatcher
 from gateway.routing.registry import Registry
 from gateway.supervisor.fleet import Fleet
 from gateway.tenancy import keyfile
+from gateway.tenancy import ledger as ledgers
 from gateway.tenancy.current import current
+from gateway.tenancy.ledger import Ledger
 from gateway.tenancy.ring import KeyRing
 from shared.channel import make_endpoint
 from shared.config import Environment, NodeConfig
@@ -55,15 +70,17 @@ def create_app(config: NodeConfig, environment: Environment, *, fleet_factory: F
     endpoint, folder = make_endpoint(environment.runtime_dir)
     router = Router(endpoint)
     remove = weakref.finalize(router, shutil.rmtree, folder, ignore_errors=True)  # also of an app that never ran
-    ring = KeyRing(config.keys, Path(config.node.state_dir).expanduser() / keyfile.NAME)
+    state = Path(config.node.state_dir).expanduser()
+    ring = KeyRing(config.keys, state / keyfile.NAME)
+    ledger = Ledger(state / ledgers.NAME, config.node.usage_retention, time.time)
     registry = Registry.from_config(config, detect_kind, int(time.time()), lambda name: current().may_use(name))
     metrics = Metrics(lambda model: registry[model].kind)
     dispatcher = Dispatcher(router, list(config.models), config.server.queue, observer=metrics)
     fleet = fleet_factory(config, environment, router, dispatcher, registry)
     metrics.watch(lambda: fleet.snapshot().workers)
     media = MediaLoader(config.media, config.server.max_body)
-    node = Node(config, registry, dispatcher, fleet, metrics, own_version(), media, ring)
-    return build_http(node, _lifespan(router, fleet, ring, remove))
+    node = Node(config, registry, dispatcher, fleet, metrics, own_version(), media, ring, ledger)
+    return build_http(node, _lifespan(node, router, remove))
 
 
 def build_http(node: Node, lifespan: Callable[[FastAPI], AsyncIterator[None]] | None = None) -> FastAPI:
@@ -76,11 +93,11 @@ def build_http(node: Node, lifespan: Callable[[FastAPI], AsyncIterator[None]] | 
     )
     app.state.node = node
     errors.install(app)
-    for surface in (chat, messages, audio, speech, embeddings, rerank, models, tokenize, health, status):
+    for surface in (chat, messages, audio, speech, embeddings, rerank, models, tokenize, usage, health, status):
         app.include_router(surface.router)
     server = node.config.server
     app.add_middleware(BodyLimit, limit=server.max_body)
-    app.add_middleware(Authenticate, ring=node.ring)
+    app.add_middleware(Authenticate, ring=node.ring, ledger=node.ledger)
     if server.cors_origins:
         app.add_middleware(
             CORSMiddleware, allow_origins=list(server.cors_origins), allow_methods=["*"], allow_headers=["*"]
@@ -89,20 +106,23 @@ def build_http(node: Node, lifespan: Callable[[FastAPI], AsyncIterator[None]] | 
     return app
 
 
-def _lifespan(
-    router: Router, fleet: Fleet, ring: KeyRing, remove: Callable[[], object]
-) -> Callable[[FastAPI], AsyncIterator[None]]:
+def _lifespan(node: Node, router: Router, remove: Callable[[], object]) -> Callable[[FastAPI], AsyncIterator[None]]:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         router.start()
-        ring.open_local()
-        watching = asyncio.create_task(ring.watch(), name="keys")
+        node.ring.open_local()
+        if node.ledger is not None:
+            node.ring.restore(node.ledger.tokens_since)
+            node.ledger.start()
+        watching = asyncio.create_task(node.ring.watch(), name="keys")
         try:
-            fleet.start()
+            node.fleet.start()
             yield
         finally:
             watching.cancel()
-            await fleet.stop()
+            await node.fleet.stop()
             await router.close()
+            if node.ledger is not None:
+                node.ledger.close()
             remove()
 
     return lifespan

@@ -13,8 +13,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.api.errors import error_response, speaks_anthropic
 from gateway.tenancy.current import set_current
+from gateway.tenancy.ledger import Ledger
 from gateway.tenancy.ring import KeyRing
 from gateway.tenancy.tenant import Tenant
+from gateway.tenancy.visit import Visit
 from gateway.tenancy.windows import Limit
 from shared.errors import RequestError, Unauthorized
 
@@ -25,9 +27,10 @@ _UNCOUNTED = ("/v1/messages/count_tokens", "/v1/models/", "/v1/mcp/")
 class Authenticate:
     """Refuses requests without a valid key, once the node has keys; notes the tenant for everything inside."""
 
-    def __init__(self, app: ASGIApp, ring: KeyRing) -> None:
+    def __init__(self, app: ASGIApp, ring: KeyRing, ledger: Ledger | None) -> None:
         self.app = app
         self.ring = ring
+        self.ledger = ledger
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] in OPEN:
@@ -40,7 +43,7 @@ class Authenticate:
             response.headers["www-authenticate"] = "Bearer"
             await response(scope, receive, send)
             return
-        set_current(tenant)
+        set_current(Visit(tenant, scope["path"], self.ledger))
         scope["state"]["tenant"] = tenant.name
         if is_counted(scope):
             await self._limited(tenant, scope, receive, send)

@@ -16,7 +16,8 @@ from gateway.routing.dispatch import Dispatcher, Stream
 from gateway.routing.registry import ModelEntry, Registry
 from gateway.supervisor.fleet import Fleet
 from gateway.supervisor.snapshot import WorkerFacts
-from gateway.tenancy.current import current
+from gateway.tenancy.current import current, visit
+from gateway.tenancy.ledger import Ledger
 from gateway.tenancy.ring import KeyRing
 from shared.config import NodeConfig
 from shared.lifecycle import State
@@ -33,6 +34,7 @@ class Node:
     version: str
     media: MediaLoader
     ring: KeyRing = field(default_factory=KeyRing)
+    ledger: Ledger | None = None
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -48,7 +50,7 @@ class Node:
         Raises RequestError at the door.
         """
         deadline = self.dispatcher.clock() + self.config.server.request_timeout
-        return self.dispatcher.open(entry, work, blobs, deadline=deadline, tenant=current())
+        return self.dispatcher.open(entry, work, blobs, deadline=deadline, tenant=visit())
 
     def facts(self) -> dict[str, WorkerFacts]:
         """What is known of each model's worker, by the model's name; of the models that the caller may use."""

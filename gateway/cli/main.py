@@ -14,6 +14,7 @@ COMMANDS = {
     "check": "validate a configuration and say whether it fits this machine",
     "status": "watch a running node",
     "keys": "create, list, rotate and revoke the keys of a team",
+    "usage": "what each key and model has used, as a table and a chart",
 }
 USAGE_ERROR = 2  # argparse's code, and ours for a configuration that can't be used
 INTERRUPTED = 130  # what shells report for Ctrl-C

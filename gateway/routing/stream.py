@@ -11,6 +11,7 @@ back when the worker has answered (or died).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -24,6 +25,8 @@ from shared.logs import get_logger
 from shared.messages import Accepted, Cancel, ChoiceFinished, Failed, Finished, Usage
 
 log = get_logger("gateway.dispatch")
+
+NOTED_WITHIN = 1.0  # seconds that the end of an answer may wait for its usage to be written
 
 StreamState = Literal["queued", "running", "done"]
 
@@ -73,8 +76,8 @@ class Tenant(Protocol):
         """One of its requests begins; the tenant may `revoke` it."""
         ...
 
-    def closed(self, stream: Stream) -> None:
-        """The request has ended; its usage is final."""
+    def closed(self, stream: Stream) -> asyncio.Event | None:
+        """The request has ended; its usage is final. The consumer learns of the end once the event is set."""
         ...
 
 
@@ -84,8 +87,8 @@ class _Nobody:
     def opened(self, stream: Stream) -> None:
         return
 
-    def closed(self, stream: Stream) -> None:
-        return
+    def closed(self, stream: Stream) -> asyncio.Event | None:
+        return None
 
 
 NOBODY: Tenant = _Nobody()
@@ -141,7 +144,8 @@ class Stream:
         self._waiter = lane.ticket(tenant.name, tenant.weight)
         self._tenant = tenant
         self._held: str | None = None  # the incarnation whose credit it holds
-        self._outcome = "finished"
+        self.outcome = "finished"  # the last finish reason, or the code of what ended it
+        self._noted: asyncio.Event | None = None
         self._retry_after: float | None = None
         self._shown = self._accepted = self._replayed = self._over = False
         self._timer: asyncio.TimerHandle | None = None
@@ -167,13 +171,21 @@ class Stream:
                     raise
             elif isinstance(event, Failed):
                 self._over = True
+                await self._until_noted()
                 raise from_code(event.code, event.message, param=event.param, retry_after=self._retry_after)
             elif isinstance(event, Accepted) and self._accepted:
                 continue  # of a replay
             else:
                 self._show(event)
+                if self._over:
+                    await self._until_noted()
                 return event
         raise StopAsyncIteration
+
+    async def _until_noted(self) -> None:
+        if self._noted is not None:
+            with contextlib.suppress(TimeoutError):  # a slow disk does not keep anybody waiting
+                await asyncio.wait_for(self._noted.wait(), NOTED_WITHIN)
 
     async def whole(self) -> list[Event]:
         """All events at once. Nothing is shown before the end, so a worker's death replays the request at any time."""
@@ -276,16 +288,17 @@ class Stream:
         self._observer.on_first(self.model, self.times)
 
     def on_choice(self, finished: ChoiceFinished) -> None:
-        self._outcome = finished.reason
+        self.outcome = finished.reason
 
     def on_end(self, terminal: Terminal) -> None:
         self.state = "done"
         self.times.done = self._clock()
         if self._timer is not None:
             self._timer.cancel()
-        outcome = terminal.code if isinstance(terminal, Failed) else self._outcome
-        self._observer.on_done(self.model, outcome, terminal.usage, self.times)
-        self._tenant.closed(self)
+        if isinstance(terminal, Failed):
+            self.outcome = terminal.code
+        self._observer.on_done(self.model, self.outcome, terminal.usage, self.times)
+        self._noted = self._tenant.closed(self)
 
     def on_settled(self) -> None:
         if self._held is not None:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 import hmac
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 from gateway.tenancy import keyfile
 from gateway.tenancy.tenant import Tenant
+from gateway.tenancy.windows import DAY
 from shared.config.keys import KeyConfig
 from shared.errors import ConfigError, Unauthorized
 from shared.logs import get_logger
@@ -69,6 +70,14 @@ class KeyRing:
         if self._file is not None:
             key = keyfile.write_local(self._file.parent)
             self._local = (key.key_sha256, Tenant(key, self._clock))
+
+    def restore(self, tokens_since: Callable[[float], Mapping[str, int]]) -> None:
+        """Counts what was used today before the node started; `tokens_since` tells it by key."""
+        now = self._clock()
+        for name, tokens in tokens_since(now - now % DAY).items():
+            for tenant in self._tenants.values():
+                if tenant.name == name:
+                    tenant.restore(tokens)
 
     def configure(self, configured: Sequence[KeyConfig]) -> None:
         """Other keys from a new configuration. Raises ConfigError and changes nothing when they can't be used."""

@@ -71,6 +71,10 @@ class Tenant:
         self._tokens.add(tokens, now)
         self._day.add(tokens, now)
 
+    def restore(self, tokens: int) -> None:
+        """Tokens used today, before the node started."""
+        self._day.add(tokens, self._clock())
+
     def limits(self) -> list[Limit]:
         """The key's limits and what is used of them."""
         if self.key is None:

@@ -38,6 +38,7 @@ class NodeSection(_Section):
     hang_timeout: Duration = 120.0
     stop_grace: Duration = 10.0
     state_dir: str = "~/.mlx-gateway"  # what outlives a restart
+    usage_retention: Duration = Field(90 * 86400.0, gt=0)  # how long the ledger keeps a request
 
 
 # YAML reads a bare `off` as false.

@@ -6,6 +6,7 @@ from gateway.bus.mailbox import Event
 from gateway.routing.admission import Refusal
 from gateway.routing.dispatch import Dispatcher, Stream, Times
 from gateway.routing.registry import ModelEntry
+from gateway.routing.stream import NOBODY, Tenant
 from shared.config import ModelConfig
 from shared.errors import (
     Cancelled,
@@ -15,6 +16,7 @@ from shared.errors import (
     Overloaded,
     RequestError,
     ShuttingDown,
+    Unauthorized,
     WorkerLost,
 )
 from shared.messages import (
@@ -69,8 +71,14 @@ class Bench:
     def ready(self, identity: str, credit: int = 1) -> None:
         self.dispatcher.worker_ready("chat", identity, credit)
 
-    def open(self, request: str, deadline: float | None = None, blobs: tuple[bytes, ...] = ()) -> Stream:
-        return self.dispatcher.open(ENTRY, work(request), blobs, deadline=deadline)
+    def open(
+        self,
+        request: str,
+        deadline: float | None = None,
+        blobs: tuple[bytes, ...] = (),
+        tenant: Tenant = NOBODY,
+    ) -> Stream:
+        return self.dispatcher.open(ENTRY, work(request), blobs, deadline=deadline, tenant=tenant)
 
     def answer(self, *events: Accepted | Delta, identity: str = "chat.1") -> None:
         self.router.mailboxes.deliver(identity, events)
@@ -395,3 +403,66 @@ async def test_every_error_code_of_a_failure_is_kept() -> None:
         await read(stream)
     assert caught.value.status == 500
     assert bench.witness.saw[-1] == ("done", "no_such_code", Usage())
+
+
+class Team:
+    """A tenant that notes what it is told."""
+
+    weight = 1.0
+
+    def __init__(self, name: str, noted: asyncio.Event | None = None) -> None:
+        self.name = name
+        self.noted = noted
+        self.open: list[Stream] = []
+        self.ended: list[Usage] = []
+
+    def opened(self, stream: Stream) -> None:
+        self.open.append(stream)
+
+    def closed(self, stream: Stream) -> asyncio.Event | None:
+        self.ended.append(stream.usage)
+        return self.noted
+
+
+async def test_a_tenant_knows_its_streams_and_what_they_used() -> None:
+    bench, team = Bench(), Team("ana")
+    stream = bench.open("r", tenant=team)
+    assert (team.open, team.ended) == ([stream], [])
+    bench.answer(Finished("r", Usage(3, 0, 1)))
+    assert team.ended == [Usage(3, 0, 1)]
+
+
+async def test_the_end_is_told_once_it_is_noted() -> None:
+    noted = asyncio.Event()
+    bench = Bench()
+    stream = bench.open("r", tenant=Team("ana", noted))
+    bench.answer(text("r"), Finished("r"))
+    assert await anext(stream) == text("r")
+    end = asyncio.ensure_future(anext(stream))
+    await settle()
+    assert not end.done()
+    noted.set()
+    assert await end == Finished("r")
+
+
+async def test_a_revoked_request_ends_with_that_error_and_is_cancelled_at_the_worker() -> None:
+    bench, team = Bench(), Team("ana")
+    stream = bench.open("r", tenant=team)
+    bench.answer(text("r"))
+    stream.revoke("invalid_api_key", "The API key was revoked.")
+    stream.revoke("invalid_api_key", "again")
+    assert await anext(stream) == text("r")
+    with pytest.raises(Unauthorized, match="revoked"):
+        await anext(stream)
+    assert bench.sent == [("chat.1", "r"), ("chat.1", Cancel("r"))]
+
+
+async def test_who_comes_late_shares_the_model() -> None:
+    bench = Bench(credit=1, queue=100)
+    greedy, late = Team("greedy"), Team("late")
+    for n in range(5):
+        bench.open(f"g{n}", tenant=greedy)
+    bench.open("l", tenant=late)
+    bench.clock.now += 3
+    bench.answer(Finished("g0"))
+    assert bench.sent[-1] == ("chat.1", "l")

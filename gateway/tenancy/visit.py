@@ -1,0 +1,55 @@
+"""One HTTP request in the name of a tenant: what its work on the models belongs to."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gateway.routing.stream import Stream
+from gateway.tenancy.ledger import Ledger, Record
+from gateway.tenancy.tenant import Tenant
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """`routing.stream.Tenant` for the dispatcher: shares, revocation and the ledger. `ledger` None: nothing is kept."""
+
+    tenant: Tenant
+    endpoint: str = ""
+    ledger: Ledger | None = None
+    clock: Callable[[], float] = time.time
+
+    @property
+    def name(self) -> str:
+        return self.tenant.name
+
+    @property
+    def weight(self) -> float:
+        return self.tenant.weight
+
+    def opened(self, stream: Stream) -> None:
+        self.tenant.opened(stream)
+
+    def closed(self, stream: Stream) -> asyncio.Event | None:
+        self.tenant.closed(stream)
+        return self.ledger.record(self._record(stream)) if self.ledger else None
+
+    def _record(self, stream: Stream) -> Record:
+        times, usage = stream.times, stream.usage
+        done = times.done if times.done is not None else times.enqueued
+        return Record(
+            at=self.clock(),
+            key=self.name,
+            model=stream.model,
+            endpoint=self.endpoint,
+            prompt_tokens=usage.prompt_tokens,
+            cached_tokens=usage.cached_tokens,
+            completion_tokens=usage.completion_tokens,
+            audio_seconds=usage.audio_seconds,
+            queued=(times.sent if times.sent is not None else done) - times.enqueued,
+            first=None if times.first is None else times.first - times.enqueued,
+            total=done - times.enqueued,
+            outcome=stream.outcome,
+        )
