@@ -76,9 +76,14 @@ class _Credit:
 class Lane:
     """Credits and queue of one model."""
 
-    def __init__(self, model: str, limit: int, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, model: str, limit: int, clock: Callable[[], float], on_wanted: Callable[[str], None] = lambda _: None
+    ) -> None:
+        """`on_wanted` is told the model's name when a request waits and no worker is there."""
         self.model = model
         self.closed: Refusal | None = None
+        self.used = clock()  # when a request last came or ended
+        self._on_wanted = on_wanted
         self._limit = limit
         self._clock = clock
         self._credits: dict[str, _Credit] = {}
@@ -90,6 +95,11 @@ class Lane:
     @property
     def queued(self) -> int:
         return len(self._waiting)
+
+    @property
+    def running(self) -> int:
+        """Requests on workers that take more."""
+        return sum(credit.open for credit in self._credits.values())
 
     @property
     def free(self) -> int:
@@ -117,8 +127,11 @@ class Lane:
         else:
             active = self._shares.running | {waiting.tenant for waiting in self._waiting}
             self._shares.arrive(waiter.tenant, active, now)
+            self.used = now
             self._waiting[waiter] = candidate
             self._pump()
+            if not self._credits:
+                self._on_wanted(self.model)
 
     def leave(self, waiter: Waiter) -> None:
         """Out of the queue. Idempotent."""
@@ -136,6 +149,7 @@ class Lane:
     def release(self, identity: str, waiter: Waiter) -> None:
         """A request on this incarnation has settled."""
         now = self._clock()
+        self.used = now
         self._completions.append(now)
         self._shares.end(waiter, now)
         if credit := self._credits.get(identity):

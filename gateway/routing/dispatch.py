@@ -36,7 +36,8 @@ class Dispatcher:
         self.clock = clock
         self._router = router
         self._observer = observer or NoObserver()
-        self._lanes = {model: Lane(model, queue_limit, clock) for model in models}
+        self.on_wanted: Callable[[str], None] = lambda _: None  # told a model's name when requests wait for a worker
+        self._lanes = {model: Lane(model, queue_limit, clock, lambda name: self.on_wanted(name)) for model in models}
         self._shutting_down = False
 
     def open(
@@ -76,6 +77,14 @@ class Dispatcher:
 
     def queued(self, model: str) -> int:
         return self._lanes[model].queued
+
+    def running(self, model: str) -> int:
+        """Requests that a worker works on, as far as it takes more."""
+        return self._lanes[model].running
+
+    def used(self, model: str) -> float:
+        """When the model last had a request, on `clock`."""
+        return self._lanes[model].used
 
     # ------------------------------------------------------------------ the supervisor reports
     def worker_ready(self, model: str, identity: str, limit: int) -> None:

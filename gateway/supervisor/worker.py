@@ -84,7 +84,7 @@ class Worker:
         self._bus = bus
         self._capacity = capacity
         self._limits = limits
-        self._grace = grace
+        self._grace = self._present_grace = grace
         self._on_ready = on_ready
         self._spawn = spawn
         self._clock = clock
@@ -93,6 +93,7 @@ class Worker:
         self._wanted = self._reset = False
         self._delay = 0.0  # of the present BACKOFF, seconds
         self._crash_times: list[float] = []
+        self._watchers: list[Callable[[State], None]] = []
         self._command = asyncio.Event()
         self._moved = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -114,9 +115,13 @@ class Worker:
         if self.state is not State.READY:
             raise ModelUnavailable(f"The model `{self.name}` is {self.state}.", retry_after=RETRY_QUARANTINED)
 
-    async def stop(self) -> None:
-        """Wants it down and waits for that: running requests get their grace, the process is reaped. Idempotent."""
+    async def stop(self, grace: float | None = None) -> None:
+        """Wants it down and waits for that: running requests get their grace, the process is reaped. Idempotent.
+
+        `grace` in seconds, None: the usual one.
+        """
         self._wanted = False
+        self._present_grace = self._grace if grace is None else grace
         self._nudge()
         await self._until(lambda: self.state is State.STOPPED or self._wanted)
 
@@ -133,6 +138,10 @@ class Worker:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
+
+    def watch(self, changed: Callable[[State], None]) -> None:
+        """`changed` is called, synchronously, after every change of state."""
+        self._watchers.append(changed)
 
     @property
     def restarts(self) -> int:
@@ -176,7 +185,6 @@ class Worker:
         finally:
             timer.cancel()
         if not self._wanted:
-            self._close_lane()
             self._advance(Event.STOP)
 
     async def _live(self) -> None:
@@ -273,19 +281,21 @@ class Worker:
             self._advance(Event.WAIT)
             self._log.info("restarting", seconds=delay)
             return
-        self._close_lane(f"The model `{self.name}` can't be started; /v1/status says why.", RETRY_QUARANTINED)
+        self._close_lane(f"The model `{self.name}` can't be started; /v1/status says why.")
         self._advance(Event.GIVE_UP)
         self._log.error("quarantined", error=self.last_error)
 
     async def _wind_down(self, life: Life, process: Process) -> None:
-        """Stops a living worker: drain, then the ladder."""
-        self._close_lane()
+        """Stops a living worker: drain, then the ladder. Requests may wait for its return."""
         self._capacity.worker_leaving(self.name, life.identity)
         if self.state is State.READY:
             self._advance(Event.DRAIN)
             self._tell(life, Drain())
-            end = self._clock() + self._grace
-            while self._bus.open_on(life.identity) and not life.exited and self._clock() < end:
+            end = self._clock() + self._present_grace
+            while (running := self._bus.open_on(life.identity)) and not life.exited and self._clock() < end:
+                if reason := diagnose(life.vitals(self.state, running), self._limits, self._clock()):
+                    self._log.error("hung while draining", identity=life.identity, reason=reason)
+                    break
                 await self._sleep(DRAIN_LOOK)
         self._advance(Event.STOP)
         status = await stop(process, self.name, lambda: self._tell(life, Stop(0.0)), ASK_GRACE, self._sleep)
@@ -320,7 +330,7 @@ class Worker:
             self._bus.forget(life.identity)
             self.life = None
         self.last_error = "internal error in the supervisor; see the log"
-        self._close_lane(f"The model `{self.name}` is unavailable.", RETRY_QUARANTINED)
+        self._close_lane(f"The model `{self.name}` is unavailable.")
         self._set(State.QUARANTINED)
 
     # ------------------------------------------------------------------ small change
@@ -328,8 +338,8 @@ class Worker:
         with contextlib.suppress(WorkerLost):  # it never spoke, or is gone: the ladder goes on
             self._bus.send(life.identity, message)
 
-    def _close_lane(self, message: str | None = None, retry_after: float | None = None) -> None:
-        refusal = Refusal(ModelUnavailable.code, message or f"The model `{self.name}` is stopped.", retry_after)
+    def _close_lane(self, message: str) -> None:
+        refusal = Refusal(ModelUnavailable.code, message, RETRY_QUARANTINED)
         self._capacity.close_model(self.name, refusal)
 
     async def _tick(self, life: Life) -> None:
@@ -350,6 +360,8 @@ class Worker:
         self._log.debug("state", state=state)
         self._moved.set()
         self._moved = asyncio.Event()
+        for changed in self._watchers:
+            changed(state)
 
     async def _until(self, reached: Callable[[], bool]) -> None:
         while not reached():

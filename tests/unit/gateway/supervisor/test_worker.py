@@ -284,7 +284,7 @@ async def test_stop_drains_then_asks() -> None:
     await settle()
     assert stage.worker.state is State.DRAINING
     assert stage.bus.sent == [("chat.1", Drain())]
-    assert stage.calls[-2:] == [("close", "chat"), ("leaving", "chat.1")]
+    assert stage.calls[-1] == ("leaving", "chat.1")
     await stage.clock.advance(5)
     assert stage.worker.state is State.DRAINING
     stage.bus.open.clear()
