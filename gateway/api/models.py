@@ -16,6 +16,7 @@ from gateway.api.node import Node, NodeDep
 from gateway.dialects.anthropic.models import parse_page, to_list, to_model
 from gateway.routing.registry import ModelEntry
 from gateway.supervisor.snapshot import WorkerFacts
+from gateway.tenancy.current import current
 from shared.lifecycle import State
 from shared.messages import Kind
 
@@ -31,6 +32,22 @@ async def list_models(request: Request, node: NodeDep) -> JSONResponse:
         return JSONResponse(to_list([_for_anthropic(entry) for entry in entries], parse_page(request.query_params)))
     facts = node.facts()
     return JSONResponse({"object": "list", "data": [describe(entry, facts.get(entry.name)) for entry in node.registry]})
+
+
+@router.post("/v1/models/{model:path}/load", summary="Load a model and wait for it; for admins")
+async def load_model(model: str, node: NodeDep) -> JSONResponse:
+    current().require_admin()
+    entry = node.registry.resolve(model, ALL_KINDS)
+    await node.fleet.load(entry.name)
+    return JSONResponse(describe(entry, node.facts().get(entry.name)))
+
+
+@router.post("/v1/models/{model:path}/unload", summary="Let a model finish its requests and unload it; for admins")
+async def unload_model(model: str, node: NodeDep) -> JSONResponse:
+    current().require_admin()
+    entry = node.registry.resolve(model, ALL_KINDS)
+    await node.fleet.unload(entry.name)
+    return JSONResponse(describe(entry, node.facts().get(entry.name)))
 
 
 @router.get("/v1/models/{model:path}", summary="One model, by its id or an alias")

@@ -14,6 +14,7 @@ from gateway.media.load import MediaLoader
 from gateway.metrics import Metrics
 from gateway.routing.dispatch import Dispatcher, Stream
 from gateway.routing.registry import ModelEntry, Registry
+from gateway.routing.stream import Patience
 from gateway.supervisor.fleet import Fleet
 from gateway.supervisor.snapshot import WorkerFacts
 from gateway.tenancy.current import current, visit
@@ -50,24 +51,26 @@ class Node:
         Raises RequestError at the door.
         """
         deadline = self.dispatcher.clock() + self.config.server.request_timeout
-        return self.dispatcher.open(entry, work, blobs, deadline=deadline, tenant=visit())
+        patience = Patience(self.config.node.load_wait, lambda: self.fleet.load_remaining(entry.name))
+        return self.dispatcher.open(entry, work, blobs, deadline=deadline, tenant=visit(), patience=patience)
 
     def facts(self) -> dict[str, WorkerFacts]:
         """What is known of each model's worker, by the model's name; of the models that the caller may use."""
-        return {facts.name: facts for facts in self.fleet.snapshot().workers if current().may_use(facts.name)}
+        return {facts.name: facts for facts in self.fleet.snapshot().workers if current().may_use(facts.model)}
 
     def waiting_for(self, entry: ModelEntry) -> str:
         """What a queued request waits for, as the text of a comment."""
         facts = self.facts().get(entry.name)
         if facts is None or facts.state is State.READY:
             return "waiting"
+        if facts.wanted:
+            return f"waiting for memory to load {entry.name}"
         if facts.stage is None:
             return f"waiting for {entry.name} ({facts.state})"
-        return " ".join(("loading", entry.name, facts.stage, *_percent(facts.fraction)))
-
-
-def _percent(fraction: float | None) -> tuple[str, ...]:
-    return () if fraction is None else (f"{fraction:.0%}",)
+        remaining = self.fleet.load_remaining(entry.name)
+        about = "" if remaining is None else f", about {remaining:.0f} s"
+        fraction = "" if facts.fraction is None else f" {facts.fraction:.0%}"
+        return f"loading {entry.name} {facts.stage}{fraction}{about}"
 
 
 def get_node(request: Request) -> Node:

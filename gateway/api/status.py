@@ -33,7 +33,7 @@ async def status(node: NodeDep) -> JSONResponse:
                 "waiting": sum(node.metrics.waiting.values()),
             },
             "tokens_per_second": round(sum(one.tokens_per_second for one in facts.values()), 3),
-            "memory": _memory(list(facts.values())),
+            "memory": {"budget": snapshot.budget, "reserved": snapshot.held} | _memory(list(facts.values())),
             "models": [_model(node, entry, facts.get(entry.name)) for entry in node.registry],
             "workers": [asdict(one) for one in facts.values()],
         }

@@ -8,13 +8,14 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.cli.hosting import add_hosting_arguments, node_config
 from gateway.cli.units import size
 from gateway.supervisor.placement import node_budget
+from gateway.supervisor.sizes import sized
 from shared.config import ModelConfig, read_environment
 from shared.detect import detect_kind
 from shared.errors import ConfigError
@@ -38,6 +39,15 @@ class Row:
     context: int = 0  # tokens
     footprint: Footprint | None = None
     problem: str | None = None
+    needed: int = 0  # by one of its workers, bytes
+    replicas: int = 1
+    at_start: bool = True
+    pinned: bool = False
+
+    @property
+    def reserved(self) -> int:
+        """By all of its workers, bytes."""
+        return self.needed * self.replicas
 
     @property
     def weights(self) -> int:
@@ -47,10 +57,6 @@ class Row:
     def one_request(self) -> int:
         """KV cache of one request that uses the whole context, bytes."""
         return self.footprint.row(self.context) if self.footprint else 0
-
-    @property
-    def full_batch(self) -> int:
-        return self.batch * self.one_request
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -72,15 +78,26 @@ def run(args: argparse.Namespace) -> int:
 
 def examine(name: str, entry: ModelConfig) -> Row:
     """Reads the model's files where they are on this machine."""
-    row = Row(name, entry.source, entry.kind or "", entry.max_batch, entry.context or 0)
+    row = Row(
+        name,
+        entry.source,
+        entry.kind or "",
+        entry.max_batch,
+        entry.context or 0,
+        needed=entry.memory or 0,
+        replicas=entry.replicas,
+        at_start=entry.load == "startup",
+        pinned=entry.pin,
+    )
     folder = locate(entry.source)
     if folder is None:
         return row
     try:
         kind, footprint = entry.kind or detect_kind(folder), estimate(folder)
     except ConfigError as error:
-        return Row(name, entry.source, row.kind, row.batch, row.context, problem=error.message)
-    return Row(name, entry.source, kind, row.batch, row.context or footprint.context or 0, footprint)
+        return replace(row, problem=error.message)
+    context, needed = row.context or footprint.context or 0, sized(footprint, entry).reservation()
+    return replace(row, kind=kind, context=context, footprint=footprint, needed=needed)
 
 
 def locate(source: str) -> Path | None:
@@ -98,20 +115,25 @@ def locate(source: str) -> Path | None:
 
 
 def verdict(rows: Sequence[Row], budget: int) -> tuple[int, str]:
-    """Exit code and reason. Fits: all weights and, for every model, one request with its whole context."""
+    """Exit code and reason. Fits: every model beside the pinned ones, and all that load at the start together."""
     # 1. What can't be hosted at all.
     broken = [f"{row.name}: {row.problem}" for row in rows if row.problem]
     if broken:
         return UNUSABLE, "\n".join(broken)
-    needed = sum(row.weights + row.one_request for row in rows)
+    at_start = sum(row.reserved for row in rows if row.at_start)
     words = (
-        f"weights {size(sum(row.weights for row in rows))}, with one full context each {size(needed)},"
-        f" with full batches {size(sum(row.weights + row.full_batch for row in rows))}; the budget is {size(budget)}"
+        f"weights {size(sum(row.weights for row in rows))}; kept for what loads at the start {size(at_start)};"
+        f" the budget is {size(budget)}"
     )
-    # 2. What is known is already too much.
-    if needed > budget:
-        return TOO_BIG, f"{words}: does not fit"
-    # 3. What is known fits.
+    # 2. What can never be loaded.
+    for row in rows:
+        most = budget - sum(other.reserved for other in rows if other.pinned and other is not row)
+        if row.needed > most:
+            return TOO_BIG, f"{words}: {row.name} needs {size(row.needed)}, at most {size(max(0, most))} can be had"
+    # 3. What would have to wait for its first request.
+    if at_start > budget:
+        return TOO_BIG, f"{words}: does not fit; `load: on_demand` lets models take turns"
+    # 4. What is known fits.
     absent = [row.name for row in rows if row.footprint is None]
     if absent:
         return FITS, f"{words}: fits so far; not on this machine yet: {', '.join(absent)}"
@@ -132,7 +154,7 @@ def _table(rows: Sequence[Row], origin: str) -> Table:
     table = Table(title=escape(origin), title_justify="left", box=box.SIMPLE_HEAD)
     for heading in ("model", "source", "kind", "on disk"):
         table.add_column(heading, overflow="fold")
-    for heading in ("weights", "KV a token", "context", "KV full batch"):
+    for heading in ("weights", "KV a token", "context", "KV of one", "kept"):
         table.add_column(heading, justify="right")
     for row in rows:
         known = row.footprint
@@ -144,6 +166,7 @@ def _table(rows: Sequence[Row], origin: str) -> Table:
             size(known.weights) if known else "?",
             size(known.per_token) if known else "?",
             str(row.context or "?"),
-            f"{row.batch} x {size(row.one_request)}" if known else "?",
+            size(row.one_request) if known else "?",
+            f"{row.replicas} x {size(row.needed)}" if row.replicas > 1 else size(row.needed) if row.needed else "?",
         )
     return table

@@ -52,19 +52,26 @@ class WorkerLine:
 
 def fetch(url: str, key: str | None = None) -> dict[str, Any]:
     """Asks a node for its status. Raises NodeUnreachable."""
+    return ask("GET", url, "/v1/status", key, TIMEOUT)
+
+
+def ask(method: str, url: str, path: str, key: str | None, timeout: float | None = TIMEOUT) -> dict[str, Any]:
+    """A node's answer to a command, a JSON object; `timeout` in seconds. Raises NodeUnreachable with its own words."""
     import httpx
 
-    address = f"{url.rstrip('/').removesuffix('/v1')}/v1/status"
+    address = url.rstrip("/").removesuffix("/v1") + path
     headers = {"authorization": f"Bearer {key}"} if key else {}
     try:
-        answer = httpx.get(address, timeout=TIMEOUT, trust_env=False, headers=headers)
+        answer = httpx.request(method, address, timeout=timeout, trust_env=False, headers=headers)
+        if answer.is_client_error or answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+            raise NodeUnreachable(str(answer.json()["error"]["message"]))
         answer.raise_for_status()
-        status = answer.json()
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-        raise NodeUnreachable(f"no status from {url}: {error}") from error
-    if not isinstance(status, dict):
-        raise NodeUnreachable(f"no status from {url}: the answer is not an object")
-    return status
+        found = answer.json()
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, LookupError, TypeError) as error:
+        raise NodeUnreachable(f"no answer from {url}: {error}") from error
+    if not isinstance(found, dict):
+        raise NodeUnreachable(f"no answer from {url}: it is not an object")
+    return found
 
 
 def own_key(environment: Environment) -> str | None:

@@ -97,6 +97,11 @@ class Lane:
         return len(self._waiting)
 
     @property
+    def served(self) -> bool:
+        """Whether a worker takes its requests."""
+        return bool(self._credits)
+
+    @property
     def running(self) -> int:
         """Requests on workers that take more."""
         return sum(credit.open for credit in self._credits.values())

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from gateway.bus.router import Blob, Router
 from gateway.routing.admission import Lane, Refusal
 from gateway.routing.registry import ModelEntry
-from gateway.routing.stream import NOBODY, NoObserver, RequestObserver, Stream, Tenant, Times
+from gateway.routing.stream import NOBODY, NoObserver, Patience, RequestObserver, Stream, Tenant, Times
 from shared.codec import encode
 from shared.errors import CodecError, InvalidRequest, ShuttingDown, WorkerLost
 from shared.messages import Work
@@ -48,6 +48,7 @@ class Dispatcher:
         *,
         deadline: float | None = None,
         tenant: Tenant = NOBODY,
+        patience: Patience | None = None,
     ) -> Stream:
         """Takes a request in, or refuses it here and now; call it inside the event loop.
 
@@ -71,6 +72,7 @@ class Dispatcher:
             observer=self._observer,
             clock=self.clock,
             tenant=tenant,
+            patience=patience,
         )
         stream.start(None if deadline is None else deadline - self.clock())
         return stream
@@ -101,7 +103,9 @@ class Dispatcher:
         self._router.mailboxes.fail_all(identity, code, message)
 
     def close_model(self, model: str, refusal: Refusal) -> None:
-        """The model can't be had: refuses who waits and who comes."""
+        """The model can't be had: refuses who waits and who comes. Where another replica serves, nothing happens."""
+        if self._lanes[model].served and not self._shutting_down:
+            return
         self._lanes[model].close(SHUTTING_DOWN if self._shutting_down else refusal)
 
     def open_model(self, model: str) -> None:

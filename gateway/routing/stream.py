@@ -20,7 +20,7 @@ from typing import Literal, Protocol, Self
 from gateway.bus.mailbox import Event, Terminal
 from gateway.bus.router import Blob, Router
 from gateway.routing.admission import Lane, Refusal
-from shared.errors import Cancelled, DeadlineExceeded, WorkerLost, from_code
+from shared.errors import Cancelled, DeadlineExceeded, ModelUnavailable, WorkerLost, from_code
 from shared.logs import get_logger
 from shared.messages import Accepted, Cancel, ChoiceFinished, Failed, Finished, Usage
 
@@ -94,6 +94,14 @@ class _Nobody:
 NOBODY: Tenant = _Nobody()
 
 
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a request may wait for its model to load, seconds; `remaining` tells how long that still takes."""
+
+    seconds: float
+    remaining: Callable[[], float | None]
+
+
 class NoObserver:
     """Observes nothing."""
 
@@ -129,6 +137,7 @@ class Stream:
         observer: RequestObserver,
         clock: Callable[[], float],
         tenant: Tenant = NOBODY,
+        patience: Patience | None = None,
     ) -> None:
         self.model = model
         self.request = request
@@ -143,6 +152,7 @@ class Stream:
         self._mailbox = router.mailboxes.open(request, self)
         self._waiter = lane.ticket(tenant.name, tenant.weight)
         self._tenant = tenant
+        self._patience = patience
         self._held: str | None = None  # the incarnation whose credit it holds
         self.outcome = "finished"  # the last finish reason, or the code of what ended it
         self._noted: asyncio.Event | None = None
@@ -188,11 +198,26 @@ class Stream:
                 await asyncio.wait_for(self._noted.wait(), NOTED_WITHIN)
 
     async def whole(self) -> list[Event]:
-        """All events at once. Nothing is shown before the end, so a worker's death replays the request at any time."""
+        """All events at once. Nothing is shown before the end, so a worker's death replays the request at any time.
+
+        Who waits for all of it does not wait longer than `patience` for a model to load.
+        """
         self._whole = []
-        async for event in self:
-            self._whole.append(event)
+        timer = None
+        if self._patience is not None:
+            timer = asyncio.get_running_loop().call_later(self._patience.seconds, self._impatient, self._patience)
+        try:
+            async for event in self:
+                self._whole.append(event)
+        finally:
+            if timer is not None:
+                timer.cancel()
         return self._whole
+
+    def _impatient(self, patience: Patience) -> None:
+        if self.state == "queued" and not self._lane.served:
+            self._retry_after = patience.remaining()
+            self._abort(ModelUnavailable.code, f"The model `{self.model}` is still loading; try again later.")
 
     async def wait(self, seconds: float) -> bool:
         """Whether the next event is there within `seconds`."""

@@ -4,37 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
 import psutil
 
 from gateway.bus.router import Router
+from gateway.routing.admission import Refusal
 from gateway.routing.dispatch import Dispatcher
 from gateway.routing.registry import Registry
-from gateway.supervisor.placement import divide, node_budget, wired_limit
+from gateway.supervisor.keeper import Keeper, Terms
+from gateway.supervisor.placement import node_budget, wired_limit
 from gateway.supervisor.process import Sleep, Spawn, spawn
+from gateway.supervisor.sizes import measure
 from gateway.supervisor.snapshot import FleetSnapshot, WorkerFacts, rss_bytes
 from gateway.supervisor.watchdog import Limits
 from gateway.supervisor.worker import Worker
 from shared.config import ModelConfig, NodeConfig
-from shared.errors import ConfigError
-from shared.footprint import weight_bytes
 from shared.lifecycle import State
-from shared.logs import get_logger
 from shared.messages import Kind
 from shared.spec import WorkerSpec
-
-log = get_logger("gateway.supervisor")
-
 
 __all__ = ["Fleet", "FleetSnapshot", "WorkerFacts"]
 
 
 class Fleet:
-    """One worker a model. Building it reads the headers of local model files; do that before serving."""
+    """The workers, one or more a model, and the keeper of their memory.
+
+    Building it reads the headers of local model files; do that before serving.
+    """
 
     def __init__(
         self,
@@ -53,43 +52,104 @@ class Fleet:
         self._dispatcher = dispatcher
         self._registry = registry
         self._clock = clock
-        limits = Limits(config.node.load_timeout, config.node.hang_timeout)
-        total = node_budget(config.node.memory_budget, psutil.virtual_memory().total)
-        weights = [_weights(name, model.source) for name, model in config.models.items()]
-        budgets = divide(total, weights)
+        self._config = config
+        self._log = (log_level, log_style)
+        self._sleep = sleep
+        self._spawn = spawn
+        self._peaks: dict[str, int] = {}  # the most that a model's worker was seen to hold, bytes
+        budget = node_budget(config.node.memory_budget, psutil.virtual_memory().total)
         self._workers: dict[str, Worker] = {}
-        for (name, model), budget, weight in zip(config.models.items(), budgets, weights, strict=True):
-            spec = _spec(name, model, registry[name].kind, router.endpoint, log_level, log_style)
-            self._workers[name] = Worker(
-                replace(spec, memory_budget=budget, wired_limit=wired_limit(weight, budget)),
-                bus=router,
-                capacity=dispatcher,
-                limits=limits,
-                grace=config.node.stop_grace,
-                on_ready=partial(registry.learn, name),
-                spawn=spawn,
-                clock=clock,
-                sleep=sleep,
-            )
+        self._sizes = {name: measure(name, model) for name, model in config.models.items()}
+        terms: dict[str, Terms] = {}
+        for name, model in config.models.items():
+            for number in range(1, model.replicas + 1):
+                unit = name if number == 1 else f"{name}~{number}"
+                self._workers[unit] = self._worker(unit, name, model)
+                terms[unit] = Terms(partial(self._size, name), model.pin, model.idle_unload)
+        self.keeper = Keeper(
+            self._workers,
+            terms,
+            _Asked(self._workers, router, dispatcher),
+            budget,
+            min_residency=config.node.min_residency,
+            clock=clock,
+            sleep=sleep,
+        )
+        dispatcher.on_wanted = self.want
+
+    def _worker(self, unit: str, name: str, model: ModelConfig) -> Worker:
+        return Worker(
+            _spec(unit, model, self._registry[name].kind, self._router.endpoint, *self._log),
+            model=name,
+            bus=self._router,
+            capacity=self._dispatcher,
+            limits=Limits(self._config.node.load_timeout, self._config.node.hang_timeout),
+            grace=self._config.node.stop_grace,
+            on_ready=partial(self._registry.learn, name),
+            bound=partial(self._bound, unit, name),
+            spawn=self._spawn,
+            clock=self._clock,
+            sleep=self._sleep,
+        )
 
     def worker(self, name: str) -> Worker:
         return self._workers[name]
 
     def start(self) -> None:
-        """Starts every worker; returns at once, the models load meanwhile."""
-        for worker in self._workers.values():
-            worker.start()
+        """Starts what is to be there from the start; returns at once, the models load meanwhile."""
+        self.keeper.start()
+        for unit, worker in self._workers.items():
+            if self._config.models[worker.model].load == "startup":
+                self.keeper.suggest(unit)
+
+    def want(self, name: str) -> None:
+        """Loads the model, for requests that wait; its other replicas where there is room."""
+        first, *others = self.units(name)
+        self.keeper.want(first)
+        for unit in others:
+            self.keeper.suggest(unit)
+
+    def units(self, name: str) -> list[str]:
+        """The workers of a model."""
+        return [unit for unit, worker in self._workers.items() if worker.model == name]
+
+    def load_remaining(self, name: str) -> float | None:
+        """Seconds until the model will be ready, if that can be told."""
+        return self.keeper.load_remaining(name)
+
+    async def load(self, name: str) -> None:
+        """Loads the model, out of quarantine too, and waits for it. Raises ModelUnavailable."""
+        for unit in self.units(name):
+            self.keeper.revive(unit)
+        await self.keeper.placed(name)
+        await self._workers[name].ensure_ready()
+
+    async def unload(self, name: str) -> None:
+        """Lets its requests finish and unloads it; returns when its memory is free."""
+        await asyncio.gather(*(self.keeper.unload(unit) for unit in self.units(name)))
 
     async def stop(self) -> None:
         """Refuses new requests, lets the running ones finish within the grace, reaps every process."""
         self._dispatcher.shut_down()
+        await self.keeper.close()
         await asyncio.gather(*(worker.close() for worker in self._workers.values()))
 
+    def _size(self, name: str) -> int:
+        """What a worker of the model will hold, bytes."""
+        peaks = [peak for unit, peak in self._peaks.items() if unit in self.units(name)]
+        return self._sizes[name].reservation(max(peaks, default=0))
+
+    def _bound(self, unit: str, name: str, spec: WorkerSpec) -> WorkerSpec:
+        """The specification with the memory that is reserved for the worker."""
+        budget = self.keeper.reserved.get(unit, self._size(name))
+        return replace(spec, memory_budget=budget, wired_limit=wired_limit(self._sizes[name].weights, budget))
+
     def snapshot(self) -> FleetSnapshot:
-        return FleetSnapshot(tuple(self._look(worker) for worker in self._workers.values()))
+        workers = tuple(self._look(worker) for worker in self._workers.values())
+        return FleetSnapshot(workers, self.keeper.budget, self.keeper.held)
 
     def _look(self, worker: Worker) -> WorkerFacts:
-        entry = self._registry[worker.name]
+        entry = self._registry[worker.model]
         life = worker.life
         pulse = life.pulse if life else None
         ready = pulse.ready if pulse else None
@@ -97,11 +157,14 @@ class Fleet:
         pid = life.process.pid if life and life.process else None
         return WorkerFacts(
             name=worker.name,
+            model=worker.model,
             kind=entry.kind,
             aliases=entry.aliases,
             capabilities=entry.capabilities,
             context=entry.context,
             state=worker.state,
+            wanted=worker.name in self.keeper.wanted,
+            reserved=self.keeper.reserved.get(worker.name, 0),
             incarnation=worker.incarnation,
             pid=pid,
             stage=loading.stage if loading else None,
@@ -112,7 +175,7 @@ class Fleet:
             device=ready.device if ready else None,
             max_inflight=ready.max_inflight if ready else 0,
             open_requests=self._router.open_on(life.identity) if life else 0,
-            queued=self._dispatcher.queued(worker.name),
+            queued=self._dispatcher.queued(worker.model),
             tokens_per_second=pulse.tokens_per_second(self._clock()) if pulse else 0.0,
             stats=pulse.stats if pulse else None,
             rss_bytes=rss_bytes(pid),
@@ -144,13 +207,23 @@ def _spec(
     )
 
 
-def _weights(name: str, source: str) -> int:
-    """Bytes of a local folder's weights; 0 when they are elsewhere or can't be read (the worker will say why)."""
-    folder = Path(source)
-    if not folder.is_dir():
-        return 0
-    try:
-        return weight_bytes(folder)
-    except ConfigError as error:
-        log.warning("the model's size is unknown", model=name, error=error.message)
-        return 0
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What the keeper wants to know of each worker, from the dispatcher and the bus."""
+
+    workers: Mapping[str, Worker]
+    router: Router
+    dispatcher: Dispatcher
+
+    def queued(self, unit: str) -> int:
+        return self.dispatcher.queued(self.workers[unit].model)
+
+    def running(self, unit: str) -> int:
+        life = self.workers[unit].life
+        return self.router.open_on(life.identity) if life else 0
+
+    def used(self, unit: str) -> float:
+        return self.dispatcher.used(self.workers[unit].model)
+
+    def close_model(self, unit: str, refusal: Refusal) -> None:
+        self.dispatcher.close_model(self.workers[unit].model, refusal)

@@ -94,6 +94,9 @@ class Keeper:
         self._wants: dict[str, bool] = {}  # in order; whether others may have to go for it
         self._states = dict.fromkeys(workers, State.STOPPED)
         self._ready_since: dict[str, float] = {}
+        self._placing: dict[str, asyncio.Event] = {}
+        self._load_began: dict[str, float] = {}
+        self._load_seconds: dict[str, float] = {}  # learnt
         self._leaving: set[str] = set()
         self._changed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -118,6 +121,13 @@ class Keeper:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def load_remaining(self, name: str) -> float | None:
+        """Seconds until the model will be ready, by how long it took the last time; None when that is not known."""
+        usual = self._load_seconds.get(name)
+        if usual is None:
+            return None
+        return max(1.0, usual - (self._clock() - self._load_began.get(name, self._clock())))
+
     # ------------------------------------------------------------------ verbs for everybody
     def want(self, name: str) -> None:
         """Loads the model as soon as it can be, whoever else has to go. Idempotent."""
@@ -128,18 +138,28 @@ class Keeper:
 
     def suggest(self, name: str) -> None:
         """Loads the model if there is room for it now."""
-        self._wants.setdefault(name, False)
-        self._changed.set()
+        if name not in self.reserved:
+            self._wants.setdefault(name, False)
+            self._changed.set()
 
     def revive(self, name: str) -> None:
-        """As `want`, and out of quarantine too."""
+        """As `want`, and out of quarantine too. Raises ModelUnavailable when it can never fit."""
+        need = self._terms[name].size()
+        decision = decide(need, self.budget, self._residents(), self._clock(), self._min_residency)
+        if isinstance(decision, Never) and name not in self.reserved:
+            raise too_large(name, need, decision.most).error()
         if name not in self.reserved or name in self._leaving:
             self._wants[name] = True
             self._changed.set()
 
+    async def placed(self, name: str) -> None:
+        """Waits until the model has its memory, or is not wanted any more."""
+        if name in self._wants:
+            await self._placing.setdefault(name, asyncio.Event()).wait()
+
     async def unload(self, name: str) -> None:
         """Lets its requests finish, then unloads it; it comes back when it is asked for."""
-        self._wants.pop(name, None)
+        self._take(name)
         await self._evict(name)
 
     # ------------------------------------------------------------------ the owner
@@ -164,29 +184,37 @@ class Keeper:
         need = self._terms[name].size()
         decision = decide(need, self.budget, self._residents(), self._clock(), self._min_residency)
         if isinstance(decision, Wait | Place) and decision != Place() and not self._wants[name]:
-            self._wants.pop(name)
+            self._take(name)
             log.warning("no room at the start; it loads when asked for", model=name, bytes=need, held=self.held)
             return True
         match decision:
             case Never(most):
-                self._wants.pop(name)
+                self._take(name)
                 self._demand.close_model(name, too_large(name, need, most))
                 log.error("can never fit", model=name, bytes=need, most=most)
             case Wait():
                 return False
             case Place(evict):
                 await asyncio.gather(*(self._evict(other) for other in evict))
-                if self._wants.pop(name, None) is not None:  # else an admin took it back meanwhile
+                if name in self._wants:  # else an admin took it back meanwhile
                     self._load(name, need)
         return True
 
+    def _take(self, name: str) -> None:
+        """Out of the line."""
+        self._wants.pop(name, None)
+        if placing := self._placing.pop(name, None):
+            placing.set()
+
     def _load(self, name: str, need: int) -> None:
         self.reserved[name] = need
+        self._load_began[name] = self._clock()
         log.info("loading", model=name, bytes=need, held=self.held, budget=self.budget)
         if self._states[name] is State.QUARANTINED:
             self._workers[name].reset()
         else:
             self._workers[name].start()
+        self._take(name)
 
     async def _evict(self, name: str) -> None:
         """Returns when its process has been reaped. Requests that came meanwhile make it wanted again."""
@@ -203,7 +231,9 @@ class Keeper:
         if state in _GONE and before not in _GONE:
             self.reserved.pop(name, None)  # its process has been reaped
         if state is State.READY:
-            self._ready_since[name] = self._clock()
+            self._ready_since[name] = now = self._clock()
+            if (began := self._load_began.pop(name, None)) is not None:
+                self._load_seconds[name] = now - began
         else:
             self._ready_since.pop(name, None)
         self._changed.set()

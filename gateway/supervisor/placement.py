@@ -73,12 +73,12 @@ def decide(need: int, budget: int, residents: Sequence[Resident], now: float, mi
     return Place(tuple(one.name for one in chosen), drain=any(one.busy for one in chosen))
 
 
-def reservation(weights: int, row: int, prefix_cache: int, peak: int = 0) -> int:
-    """What a worker will hold: its weights, one request of the whole context (`row`), its prefix cache, its process.
+def reservation(weights: int, kv: int, prefix_cache: int, peak: int = 0) -> int:
+    """What a worker will hold: its weights, its requests' KV caches, its prefix cache, its process.
 
     `peak` is the most that it was once seen to hold (0: unknown); where that is more, that counts.
     """
-    return max(weights + row + prefix_cache + _PROCESS, int(peak * _PEAK_MARGIN))
+    return max(weights + kv + prefix_cache + _PROCESS, int(peak * _PEAK_MARGIN))
 
 
 def node_budget(setting: float | int, total: int) -> int:
@@ -92,11 +92,3 @@ def wired_limit(weights: int, budget: int) -> int:
     Nothing wired makes decoding crawl when memory is tight; everything wired by every worker hangs the machine.
     """
     return min(budget, weights + weights // 4 + _WIRED_MARGIN) if weights else budget
-
-
-def divide(budget: int, weights: Sequence[int]) -> list[int]:
-    """A budget for each worker: its weights (0: unknown) and an equal part of what the weights of all leave."""
-    if not weights:
-        return []
-    spare = max(0, budget - sum(weights)) // len(weights)
-    return [weight + spare for weight in weights]

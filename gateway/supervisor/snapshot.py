@@ -19,11 +19,14 @@ class WorkerFacts:
     """Memory in bytes, `fraction` of the load stage from 0 to 1. The counters in `stats` are the incarnation's."""
 
     name: str
+    model: str  # whose requests it serves; another name than its own for a second replica
     kind: Kind | None
     aliases: tuple[str, ...]
     capabilities: tuple[str, ...]
     context: int | None
     state: State
+    wanted: bool  # it waits for memory
+    reserved: int  # what the node keeps for it
     incarnation: int
     pid: int | None
     stage: str | None  # while it loads
@@ -45,14 +48,17 @@ class WorkerFacts:
 @dataclass(frozen=True, slots=True)
 class FleetSnapshot:
     workers: tuple[WorkerFacts, ...]
+    budget: int = 0  # of the node, for all workers
+    held: int = 0  # of it
 
     @property
     def status(self) -> NodeStatus:
-        """`degraded`: a model is down for good; `loading`: one is on its way; `ready`: all are there."""
-        states = [worker.state for worker in self.workers]
-        if all(state is State.READY for state in states):
-            return "ready"
-        return "loading" if all(state is State.READY or state in _ON_THE_WAY for state in states) else "degraded"
+        """`degraded`: a model is down for good; `loading`: one is on its way; `ready`: the others wait to be asked."""
+        if any(worker.state is State.QUARANTINED for worker in self.workers):
+            return "degraded"
+        if any(worker.wanted or worker.state in _ON_THE_WAY for worker in self.workers):
+            return "loading"
+        return "ready"
 
 
 def rss_bytes(pid: int | None) -> int:

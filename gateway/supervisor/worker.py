@@ -60,23 +60,26 @@ class Bus(Protocol):
 
 
 class Worker:
-    """One model's worker over all its incarnations."""
+    """One worker over all its incarnations. `model`: whose requests it serves, where that is not its own name."""
 
     def __init__(
         self,
         spec: WorkerSpec,
         *,
+        model: str | None = None,
         bus: Bus,
         capacity: Capacity,
         limits: Limits,
         grace: float,
         on_ready: Callable[[Ready], None] = lambda _: None,
+        bound: Callable[[WorkerSpec], WorkerSpec] = lambda spec: spec,
         spawn: Spawn = spawn,
         clock: Callable[[], float] = time.monotonic,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         self.spec = spec
         self.name = spec.name
+        self.model = model or spec.name
         self.state = State.STOPPED
         self.incarnation = spec.incarnation
         self.last_error: str | None = None
@@ -86,6 +89,7 @@ class Worker:
         self._limits = limits
         self._grace = self._present_grace = grace
         self._on_ready = on_ready
+        self._bound = bound
         self._spawn = spawn
         self._clock = clock
         self._sleep = sleep
@@ -103,17 +107,23 @@ class Worker:
         """Wants it up. Idempotent; a quarantined worker stays down until `reset`."""
         self._wanted = True
         if self.state is not State.QUARANTINED:
-            self._capacity.open_model(self.name)
+            self._capacity.open_model(self.model)
         if self._task is None:
             self._task = asyncio.create_task(self._own(), name=f"worker {self.name}")
         self._nudge()
 
     async def ensure_ready(self) -> None:
-        """Wakes it and waits until it takes requests. Raises ModelUnavailable when it won't."""
-        self.start()
-        await self._until(lambda: self.state in (State.READY, State.QUARANTINED) or not self._wanted)
+        """Waits until it takes requests; who starts it is the keeper's business. Raises ModelUnavailable."""
+        await self._until(lambda: self.state is not State.STOPPED or self._wanted)
+        await self._until(lambda: self.state is State.READY or self._stays_down)
         if self.state is not State.READY:
-            raise ModelUnavailable(f"The model `{self.name}` is {self.state}.", retry_after=RETRY_QUARANTINED)
+            raise ModelUnavailable(f"The model `{self.model}` is {self.state}.", retry_after=RETRY_QUARANTINED)
+
+    @property
+    def _stays_down(self) -> bool:
+        if self.state is State.QUARANTINED:
+            return not self._reset
+        return self.state is State.STOPPED and not self._wanted
 
     async def stop(self, grace: float | None = None) -> None:
         """Wants it down and waits for that: running requests get their grace, the process is reaped. Idempotent.
@@ -167,7 +177,7 @@ class Worker:
             if self.state is State.QUARANTINED and self._reset:
                 self._crash_times.clear()
                 self._advance(Event.RESET)
-                self._capacity.open_model(self.name)
+                self._capacity.open_model(self.model)
             self._reset = False
             if self.state is State.STOPPED and self._wanted:
                 return
@@ -190,7 +200,7 @@ class Worker:
     async def _live(self) -> None:
         """One incarnation from its spawn to its burial."""
         self.incarnation += 1
-        life = self.life = Life(replace(self.spec, incarnation=self.incarnation), self._clock)
+        life = self.life = Life(self._bound(replace(self.spec, incarnation=self.incarnation)), self._clock)
         self._bus.listen(life.identity, life)
         self._advance(Event.SPAWN)
         try:
@@ -239,14 +249,14 @@ class Worker:
                 self._log.info("ready", kind=report.kind, credits=report.max_inflight, seconds=report.load_seconds)
                 self._advance(Event.LOADED)
                 self._on_ready(report)
-                self._capacity.worker_ready(self.name, life.identity, report.max_inflight)
+                self._capacity.worker_ready(self.model, life.identity, report.max_inflight)
             case Stats():
                 if life.pulse.beat(report, self._clock()):
                     life.progressed()
             case Fatal():
                 life.fatal_at, life.fatal_code, self.last_error = self._clock(), report.code, report.message
                 self._log.error("fatal", code=report.code, error=report.message)
-                self._capacity.worker_leaving(self.name, life.identity)
+                self._capacity.worker_leaving(self.model, life.identity)
             case Bye():
                 life.said_bye = True
             case _:
@@ -254,8 +264,8 @@ class Worker:
 
     async def _bury(self, life: Life, end: str | Exited) -> None:
         """After an exit, a hang or a missed deadline: requests first, then the process, then the next try."""
-        message = f"The worker of `{self.name}` ended unexpectedly."
-        self._capacity.worker_lost(self.name, life.identity, message, WorkerLost.code)
+        message = f"The worker of `{self.model}` ended unexpectedly."
+        self._capacity.worker_lost(self.model, life.identity, message, WorkerLost.code)
         if isinstance(end, Exited):
             self._advance(Event.EXIT)
             await self._last_words(life)
@@ -281,13 +291,13 @@ class Worker:
             self._advance(Event.WAIT)
             self._log.info("restarting", seconds=delay)
             return
-        self._close_lane(f"The model `{self.name}` can't be started; /v1/status says why.")
+        self._close_lane(f"The model `{self.model}` can't be started; /v1/status says why.")
         self._advance(Event.GIVE_UP)
         self._log.error("quarantined", error=self.last_error)
 
     async def _wind_down(self, life: Life, process: Process) -> None:
         """Stops a living worker: drain, then the ladder. Requests may wait for its return."""
-        self._capacity.worker_leaving(self.name, life.identity)
+        self._capacity.worker_leaving(self.model, life.identity)
         if self.state is State.READY:
             self._advance(Event.DRAIN)
             self._tell(life, Drain())
@@ -299,8 +309,8 @@ class Worker:
                 await self._sleep(DRAIN_LOOK)
         self._advance(Event.STOP)
         status = await stop(process, self.name, lambda: self._tell(life, Stop(0.0)), ASK_GRACE, self._sleep)
-        message = f"The model `{self.name}` was stopped."
-        self._capacity.worker_lost(self.name, life.identity, message, ModelUnavailable.code)
+        message = f"The model `{self.model}` was stopped."
+        self._capacity.worker_lost(self.model, life.identity, message, ModelUnavailable.code)
         self._bus.forget(life.identity)
         self.life = None
         self._log.info("stopped", identity=life.identity, status=status)
@@ -324,13 +334,13 @@ class Worker:
     async def _give_up(self) -> None:
         """After a bug in this file: settle, kill, quarantine."""
         if life := self.life:
-            self._capacity.worker_lost(self.name, life.identity, "The gateway lost track of the worker.")
+            self._capacity.worker_lost(self.model, life.identity, "The gateway lost track of the worker.")
             if life.process is not None:
                 await kill(life.process)
             self._bus.forget(life.identity)
             self.life = None
         self.last_error = "internal error in the supervisor; see the log"
-        self._close_lane(f"The model `{self.name}` is unavailable.")
+        self._close_lane(f"The model `{self.model}` is unavailable.")
         self._set(State.QUARANTINED)
 
     # ------------------------------------------------------------------ small change
@@ -340,7 +350,7 @@ class Worker:
 
     def _close_lane(self, message: str) -> None:
         refusal = Refusal(ModelUnavailable.code, message, RETRY_QUARANTINED)
-        self._capacity.close_model(self.name, refusal)
+        self._capacity.close_model(self.model, refusal)
 
     async def _tick(self, life: Life) -> None:
         while True:

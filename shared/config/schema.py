@@ -35,6 +35,8 @@ class NodeSection(_Section):
 
     memory_budget: Budget = 0.75
     load_timeout: Duration = 600.0
+    load_wait: Duration = 120.0  # that a request without a stream waits for a model to load
+    min_residency: Duration = 10.0  # before a model may have to go for another
     hang_timeout: Duration = 120.0
     stop_grace: Duration = 10.0
     state_dir: str = "~/.mlx-gateway"  # what outlives a restart
@@ -86,6 +88,11 @@ class ModelConfig(_Section):
     source: str = Field(min_length=1)
     kind: Kind | None = None
     aliases: tuple[Alias, ...] = ()
+    load: Literal["startup", "on_demand"] = "startup"
+    idle_unload: Duration | None = Field(None, gt=0)
+    pin: bool = False
+    replicas: int = Field(1, ge=1, le=16)
+    memory: Size | None = Field(None, ge=1)
     max_batch: int = Field(32, ge=1, le=512)
     context: int | None = Field(None, ge=16)
     prefix_cache: Size = 2 * 2**30

@@ -95,6 +95,7 @@ class FakeDispatcher:
         *,
         deadline: float | None = None,
         tenant: Any = None,
+        patience: Any = None,
     ) -> FakeStream:
         if self.refusal is not None:
             raise self.refusal
@@ -115,9 +116,16 @@ class FakeFleet:
     def __init__(self, *facts: WorkerFacts) -> None:
         self.facts = list(facts)
         self.calls: list[str] = []
+        self.remaining: float | None = None
 
     def start(self) -> None:
         self.calls.append("start")
+
+    async def load(self, name: str) -> None:
+        self.calls.append(f"load {name}")
+
+    async def unload(self, name: str) -> None:
+        self.calls.append(f"unload {name}")
 
     async def stop(self) -> None:
         self.calls.append("stop")
@@ -125,14 +133,20 @@ class FakeFleet:
     def snapshot(self) -> FleetSnapshot:
         return FleetSnapshot(tuple(self.facts))
 
+    def load_remaining(self, name: str) -> float | None:
+        return self.remaining
+
 
 READY = WorkerFacts(
     name="chat",
+    model="chat",
     kind="llm",
     aliases=("gpt-4o",),
     capabilities=("reasoning",),
     context=4096,
     state=State.READY,
+    wanted=False,
+    reserved=8,
     incarnation=1,
     pid=4711,
     stage=None,
@@ -181,7 +195,9 @@ def make_node(script: Script = HELLO, ring: KeyRing | None = None, **server: Any
     )
     entries = [_entry(name, model) for name, model in config.models.items()]
     registry = Registry(entries, lambda name: current().may_use(name))
-    fleet: Any = FakeFleet(READY, replace(READY, name="org/whisper", kind="stt", aliases=(), tokens_per_second=0.0))
+    fleet: Any = FakeFleet(
+        READY, replace(READY, name="org/whisper", model="org/whisper", kind="stt", aliases=(), tokens_per_second=0.0)
+    )
     dispatcher: Any = FakeDispatcher(script)
     metrics = Metrics()
     metrics.watch(lambda: fleet.snapshot().workers)

@@ -40,9 +40,7 @@ async def test_loading_is_told_truthfully():
     assert body["models"]["org/whisper"] == {"state": "ready"}
 
 
-@pytest.mark.parametrize(
-    ("state", "status"), [(State.BACKOFF, "loading"), (State.QUARANTINED, "degraded"), (State.STOPPED, "degraded")]
-)
+@pytest.mark.parametrize(("state", "status"), [(State.BACKOFF, "loading"), (State.QUARANTINED, "degraded")])
 async def test_a_model_that_is_down_says_why(state, status):
     node = make_node()
     node.fleet.facts[0] = replace(READY, state=state, last_error="no such folder")

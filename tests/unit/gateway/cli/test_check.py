@@ -1,6 +1,7 @@
 """gateway/cli/check: what it says about models, and its exit codes."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from shared.config import ModelConfig
 from shared.errors import ConfigError
 from shared.footprint import Footprint
 
-SMALL = Row("small", "x", "llm", 4, context=10, footprint=Footprint(weights=1000, growing=20))
+SMALL = Row("small", "x", "llm", 4, context=10, footprint=Footprint(weights=1000, growing=20), needed=1500)
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def test_a_model_on_disk_is_measured(folder: Path) -> None:
     row = examine("tiny", ModelConfig(source=str(folder), max_batch=4))
     assert (row.kind, row.context, row.weights, row.problem) == ("llm", 128, 64, None)
     assert row.one_request == 128 * 2 * 2 * 64 * 2
-    assert row.full_batch == 4 * row.one_request
+    assert row.needed > row.weights + 4 * row.one_request
 
 
 def test_the_configured_context_and_kind_win(folder: Path) -> None:
@@ -64,13 +65,30 @@ def test_what_is_not_a_hub_id() -> None:
         locate("not a hub id")
 
 
-def test_it_fits_with_one_full_context_each() -> None:
-    assert verdict([SMALL], 1200)[0] == FITS
-    code, words = verdict([SMALL], 1199)
+def test_what_loads_at_the_start_must_fit_together() -> None:
+    assert verdict([SMALL, SMALL], 3000)[0] == FITS
+    code, words = verdict([SMALL, SMALL], 2999)
     assert code == TOO_BIG
     assert words == (
-        "weights 1 kB, with one full context each 1.2 kB, with full batches 1.8 kB; the budget is 1.2 kB: does not fit"
+        "weights 2 kB; kept for what loads at the start 3 kB; the budget is 3 kB: does not fit;"
+        " `load: on_demand` lets models take turns"
     )
+
+
+def test_models_on_demand_take_turns() -> None:
+    later = replace(SMALL, name="later", at_start=False)
+    assert verdict([SMALL, later, later], 1500)[0] == FITS
+
+
+def test_what_can_never_fit_is_named_with_the_numbers() -> None:
+    large = replace(SMALL, name="large", at_start=False, needed=3000)
+    assert verdict([large], 3000)[0] == FITS
+    code, words = verdict([replace(SMALL, pinned=True), large], 4000)
+    assert (code, words.rsplit(": ", 1)[1]) == (TOO_BIG, "large needs 3 kB, at most 2.5 kB can be had")
+
+
+def test_replicas_count_each() -> None:
+    assert verdict([replace(SMALL, replicas=2)], 2999)[0] == TOO_BIG
 
 
 def test_what_is_absent_is_named_and_does_not_hide_what_is_too_big() -> None:

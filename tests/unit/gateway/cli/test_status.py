@@ -56,11 +56,11 @@ def node(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A node that answers; the URLs that were asked."""
     asked: list[str] = []
 
-    def get(url: str, **_: object) -> httpx.Response:
+    def get(method: str, url: str, **_: object) -> httpx.Response:
         asked.append(url)
-        return httpx.Response(200, json=NODE, request=httpx.Request("GET", url))
+        return httpx.Response(200, json=NODE, request=httpx.Request(method, url))
 
-    monkeypatch.setattr(httpx, "get", get)
+    monkeypatch.setattr(httpx, "request", get)
     monkeypatch.delenv("MLX_GATEWAY_URL", raising=False)
     return asked
 
@@ -77,13 +77,13 @@ def test_the_url_may_be_the_clients_base_url(node: list[str], url: str) -> None:
 )
 def test_something_else_answers(monkeypatch: pytest.MonkeyPatch, answer: httpx.Response) -> None:
     answer.request = httpx.Request("GET", "http://node")
-    monkeypatch.setattr(httpx, "get", lambda *_, **__: answer)
-    with pytest.raises(NodeUnreachable, match="no status from http://node"):
+    monkeypatch.setattr(httpx, "request", lambda *_, **__: answer)
+    with pytest.raises(NodeUnreachable, match="no answer from http://node"):
         fetch("http://node")
 
 
 def test_nothing_answers() -> None:
-    with pytest.raises(NodeUnreachable, match="no status from nonsense"):
+    with pytest.raises(NodeUnreachable, match="no answer from nonsense"):
         fetch("nonsense")
 
 
@@ -159,18 +159,18 @@ def test_no_node_ends_with_1(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     def refuse(*_: object, **__: object) -> httpx.Response:
         raise httpx.ConnectError("connection refused")
 
-    monkeypatch.setattr(httpx, "get", refuse)
+    monkeypatch.setattr(httpx, "request", refuse)
     assert main(["status", "--url", "http://node"]) == 1
-    assert capsys.readouterr() == ("", "mlx-gateway: no status from http://node: connection refused\n")
+    assert capsys.readouterr() == ("", "mlx-gateway: no answer from http://node: connection refused\n")
 
 
 def test_it_never_goes_through_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = SimpleNamespace(trust_env=None)
 
-    def get(url: str, **options: Any) -> httpx.Response:
+    def get(method: str, url: str, **options: Any) -> httpx.Response:
         seen.trust_env = options["trust_env"]
-        return httpx.Response(200, json={}, request=httpx.Request("GET", url))
+        return httpx.Response(200, json={}, request=httpx.Request(method, url))
 
-    monkeypatch.setattr(httpx, "get", get)
+    monkeypatch.setattr(httpx, "request", get)
     fetch("http://node")
     assert seen.trust_env is False

@@ -6,7 +6,7 @@ from gateway.bus.mailbox import Event
 from gateway.routing.admission import Refusal
 from gateway.routing.dispatch import Dispatcher, Stream, Times
 from gateway.routing.registry import ModelEntry
-from gateway.routing.stream import NOBODY, Tenant
+from gateway.routing.stream import NOBODY, Patience, Tenant
 from shared.config import ModelConfig
 from shared.errors import (
     Cancelled,
@@ -77,8 +77,9 @@ class Bench:
         deadline: float | None = None,
         blobs: tuple[bytes, ...] = (),
         tenant: Tenant = NOBODY,
+        patience: Patience | None = None,
     ) -> Stream:
-        return self.dispatcher.open(ENTRY, work(request), blobs, deadline=deadline, tenant=tenant)
+        return self.dispatcher.open(ENTRY, work(request), blobs, deadline=deadline, tenant=tenant, patience=patience)
 
     def answer(self, *events: Accepted | Delta, identity: str = "chat.1") -> None:
         self.router.mailboxes.deliver(identity, events)
@@ -166,6 +167,7 @@ async def test_the_door_refuses_without_a_trace() -> None:
     bench.open("b")
     with pytest.raises(Overloaded):
         bench.open("c")
+    bench.dispatcher.worker_leaving("chat", "chat.1")
     bench.dispatcher.close_model("chat", Refusal("model_unavailable", "broken", 9.0))
     with pytest.raises(ModelUnavailable, match="broken"):
         bench.open("d")
@@ -466,3 +468,39 @@ async def test_who_comes_late_shares_the_model() -> None:
     bench.clock.now += 3
     bench.answer(Finished("g0"))
     assert bench.sent[-1] == ("chat.1", "l")
+
+
+async def test_a_broken_replica_closes_nothing_while_another_serves() -> None:
+    bench = Bench()
+    bench.dispatcher.close_model("chat", Refusal("model_unavailable", "broken", 9.0))
+    assert bench.open("r").state == "running"
+
+
+async def test_a_request_without_a_worker_asks_for_one() -> None:
+    bench, wanted = Bench(credit=None), []
+    bench.dispatcher.on_wanted = wanted.append
+    bench.open("a")
+    assert wanted == ["chat"]
+    bench.ready("chat.1", 4)
+    bench.open("b")
+    assert wanted == ["chat"]
+
+
+async def test_who_wants_the_whole_answer_does_not_wait_for_ever_for_a_model_that_loads() -> None:
+    bench = Bench(credit=None)
+    stream = bench.open("r", patience=Patience(0.0, lambda: 12.0))
+    with pytest.raises(ModelUnavailable, match="still loading") as caught:
+        await stream.whole()
+    assert caught.value.retry_after == 12.0
+
+
+async def test_patience_is_about_loading_not_about_the_queue() -> None:
+    bench = Bench(credit=1)
+    bench.open("first")
+    stream = bench.open("r", patience=Patience(0.0, lambda: 12.0))
+    reading = asyncio.create_task(stream.whole())
+    await asyncio.sleep(0.01)
+    assert not reading.done()
+    bench.answer(Finished("first"))
+    bench.answer(Finished("r"))
+    assert await reading == [Finished("r")]

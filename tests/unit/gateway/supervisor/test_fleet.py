@@ -10,7 +10,7 @@ from gateway.routing.registry import Registry
 from gateway.supervisor.fleet import Fleet
 from gateway.supervisor.snapshot import rss_bytes
 from shared.config import NodeConfig
-from shared.errors import ShuttingDown
+from shared.errors import ModelUnavailable, ShuttingDown
 from shared.lifecycle import State
 from shared.messages import Fatal, Generate, Hello, Loading, Prompt, Ready, Stats
 from tests.fakes.clock import FakeClock, settle
@@ -83,7 +83,9 @@ async def test_a_specification_carries_the_models_configuration(tmp_path: Path) 
     assert (chat.tool_parser, chat.reasoning_parser, chat.trust_remote_code) == ("none", "none", True)
     assert (chat.prefix_cache, chat.log_level) == (GB, "debug")
     assert other.kind == "embedding"
-    assert (chat.memory_budget, other.memory_budget) == (4 * GB + 500, 4 * GB - 500)
+    reserved = stage.fleet.keeper.reserved
+    assert (chat.memory_budget, other.memory_budget) == (reserved["chat"], reserved["other"])
+    assert reserved["chat"] > 1000
     await stage.close()
 
 
@@ -150,3 +152,70 @@ async def test_stopping_refuses_first_and_reaps_all() -> None:
 def test_resident_memory_of_a_process() -> None:
     assert rss_bytes(os.getpid()) > 10**6
     assert rss_bytes(None) == rss_bytes(2**22 + 1) == 0
+
+
+async def test_replicas_share_a_model_and_each_has_its_reservation() -> None:
+    stage = Stage(chat={"source": "org/chat", "replicas": 2, "memory": "3GB"})
+    stage.fleet.start()
+    await settle()
+    assert [spec.identity for spec in stage.spawn.specs] == ["chat.1", "chat~2.1"]
+    assert stage.fleet.keeper.reserved == {"chat": 3 * GB, "chat~2": 3 * GB}
+    for name in ("chat", "chat~2"):
+        await stage.say(name, Hello(name, 1, 1), Ready("llm", 1, 1, "cpu"))
+    for request in ("r", "s"):
+        stage.dispatcher.open(stage.registry["chat"], Generate(request, Prompt(text="x")))
+    assert sorted(to for to, *_ in stage.router.sent) == ["chat.1", "chat~2.1"]
+    await stage.close()
+
+
+async def test_on_demand_a_model_loads_with_its_first_request() -> None:
+    stage = Stage(chat={"source": "org/chat", "load": "on_demand"})
+    stage.fleet.start()
+    await settle()
+    assert stage.spawn.specs == []
+    assert stage.fleet.snapshot().status == "ready"
+    stream = stage.dispatcher.open(stage.registry["chat"], Generate("r", Prompt(text="x")))
+    await settle()
+    assert [spec.identity for spec in stage.spawn.specs] == ["chat.1"]
+    await stage.say("chat", Hello("chat", 1, 1), Ready("llm", 1, 1, "cpu"))
+    assert stream.state == "running"
+    await stage.close()
+
+
+async def test_an_unloaded_model_is_gone_and_comes_back_when_loaded() -> None:
+    stage = Stage(chat={"source": "org/chat"})
+    stage.fleet.start()
+    await settle()
+    await stage.say("chat", Hello("chat", 1, 1), Ready("llm", 1, 1, "cpu"))
+    unloading = asyncio.create_task(stage.fleet.unload("chat"))
+    await stage.clock.advance(10)
+    await unloading
+    assert stage.fleet.snapshot().held == 0
+    loading = asyncio.create_task(stage.fleet.load("chat"))
+    await settle()
+    await stage.say("chat", Hello("chat", 2, 1), Ready("llm", 1, 1, "cpu"))
+    await loading
+    assert stage.fleet.worker("chat").state is State.READY
+    await stage.close()
+
+
+async def test_a_model_that_can_never_fit_is_refused_with_the_numbers() -> None:
+    stage = Stage(chat={"source": "org/chat", "memory": "9GB"})
+    stage.fleet.start()
+    await settle()
+    with pytest.raises(ModelUnavailable, match=r"needs 9\.0 GB; at most 8\.0 GB"):
+        stage.dispatcher.open(stage.registry["chat"], Generate("r", Prompt(text="x")))
+    with pytest.raises(ModelUnavailable, match=r"9\.0 GB"):
+        await stage.fleet.load("chat")
+    await stage.close()
+
+
+async def test_how_long_a_load_takes_is_learnt() -> None:
+    stage = Stage(chat={"source": "org/chat"})
+    stage.fleet.start()
+    await settle()
+    assert stage.fleet.load_remaining("chat") is None
+    stage.clock.now += 12
+    await stage.say("chat", Hello("chat", 1, 1), Ready("llm", 1, 1, "cpu"))
+    assert stage.fleet.load_remaining("chat") == 12.0
+    await stage.close()

@@ -108,6 +108,10 @@ async def test_ensure_ready_is_idempotent_and_waits() -> None:
     stage = Stage()
     waiting = [asyncio.create_task(stage.worker.ensure_ready()) for _ in range(3)]
     await settle()
+    assert stage.spawn.specs == []  # starting is the keeper's business
+    for _ in range(2):
+        stage.worker.start()
+    await settle()
     assert not any(task.done() for task in waiting)
     assert len(stage.spawn.specs) == 1
     await stage.say(Hello("chat", 1, 1), READY)
