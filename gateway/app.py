@@ -62,6 +62,7 @@ def make_fleet(
         registry=registry,
         log_level=environment.log_level,
         log_style=environment.log_style,
+        log_file=environment.log_file,
     )
 
 

@@ -11,6 +11,7 @@ import json
 import logging
 import sys
 import time
+from logging.handlers import WatchedFileHandler
 from typing import Any, TextIO
 
 _SCALARS = (str, int, float, bool, type(None))
@@ -82,11 +83,19 @@ def get_logger(name: str, **facts: object) -> Logger:
     return Logger(name, dict(facts))
 
 
-def set_up(level: str = "info", style: str = "text", stream: TextIO | None = None) -> None:
-    """Sends every record of the process to `stream` (stderr). Third-party libraries speak from warnings up."""
-    handler = logging.StreamHandler(stream or sys.stderr)
+def set_up(level: str = "info", style: str = "text", stream: TextIO | None = None, file: str | None = None) -> None:
+    """Sends every record of the process to `file`, or to `stream` (stderr). Libraries speak from warnings up.
+
+    The file may be moved away at any time (log rotation): the next line opens a new one.
+    """
+    handler: logging.Handler = logging.StreamHandler(stream or sys.stderr)
+    if file is not None:
+        handler = WatchedFileHandler(file, encoding="utf-8")
     handler.setFormatter(_Json() if style == "json" else _Text())
     root = logging.getLogger()
+    for old in root.handlers:
+        if isinstance(old, WatchedFileHandler):
+            old.close()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     for name in ("gateway", "workers"):

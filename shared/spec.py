@@ -31,6 +31,7 @@ class WorkerSpec:
     wired_limit: int | None = None  # None: leave the system's
     log_level: str = "info"
     log_style: str = "text"
+    log_file: str | None = None  # None: stderr
 
     def to_line(self) -> str:
         return json.dumps(asdict(self)) + "\n"

@@ -39,7 +39,7 @@ def main(host: Host) -> NoReturn:
     except ConfigError as error:
         print(error.message, file=sys.stderr)
         _exit(2)
-    logs.set_up(spec.log_level, spec.log_style)
+    logs.set_up(spec.log_level, spec.log_style, file=spec.log_file)
     threading.Thread(target=_watch_parent, name="death-pipe", daemon=True).start()
     worker = _Worker(spec, host)
     _on_sigterm(worker.terminate)

@@ -35,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--continuous-batching", action="store_true", help="accepted; batching is always continuous")
     parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"))
     parser.add_argument("--log-style", choices=("text", "json"))
+    parser.add_argument("--log-file", metavar="FILE", help="write logs there instead of stderr; it may be rotated")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -45,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     with listen(config.server.host, config.server.port) as listener:
         url = address(listener)
         greeter = _greeter(config, url)
-        set_up(environment.log_level, environment.log_style, stream=greeter.stream if greeter else None)
+        _log(environment, greeter)
         get_logger("gateway.cli").info("starting", url=url, config=origin, models=len(config.models))
         server = _server(config, environment)
         signal.signal(signal.SIGTERM, _leave)
@@ -75,6 +76,14 @@ def loopback_without_keys(config: NodeConfig) -> NodeConfig:
     return config.model_copy(update={"server": config.server.model_copy(update={"host": "127.0.0.1"})})
 
 
+def _log(environment: Environment, greeter: Greeter | None) -> None:
+    try:
+        stream = greeter.stream if greeter else None
+        set_up(environment.log_level, environment.log_style, stream=stream, file=environment.log_file)
+    except OSError as error:
+        raise ConfigError(f"the log file can't be opened: {error}") from error
+
+
 def _leave(*_: object) -> None:
     """SIGTERM before the server runs, or raised again by uvicorn after it has shut down: a stop on request."""
     raise SystemExit(0)
@@ -82,7 +91,12 @@ def _leave(*_: object) -> None:
 
 def _environment(args: argparse.Namespace) -> Environment:
     found = read_environment()
-    return replace(found, log_level=args.log_level or found.log_level, log_style=args.log_style or found.log_style)
+    return replace(
+        found,
+        log_level=args.log_level or found.log_level,
+        log_style=args.log_style or found.log_style,
+        log_file=args.log_file or found.log_file,
+    )
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -44,6 +44,7 @@ class Fleet:
         registry: Registry,
         log_level: str = "info",
         log_style: str = "text",
+        log_file: str | None = None,
         spawn: Spawn = spawn,
         clock: Callable[[], float] = time.monotonic,
         sleep: Sleep = asyncio.sleep,
@@ -53,7 +54,7 @@ class Fleet:
         self._registry = registry
         self._clock = clock
         self._config = config
-        self._log = (log_level, log_style)
+        self._log = (log_level, log_style, log_file)
         self._sleep = sleep
         self._spawn = spawn
         self._peaks: dict[str, int] = {}  # the most that a model's worker was seen to hold, bytes
@@ -185,7 +186,13 @@ class Fleet:
 
 
 def _spec(
-    name: str, model: ModelConfig, kind: Kind | None, endpoint: str, log_level: str, log_style: str
+    name: str,
+    model: ModelConfig,
+    kind: Kind | None,
+    endpoint: str,
+    log_level: str,
+    log_style: str,
+    log_file: str | None,
 ) -> WorkerSpec:
     return WorkerSpec(
         name=name,
@@ -204,6 +211,7 @@ def _spec(
         prefix_cache=model.prefix_cache,
         log_level=log_level,
         log_style=log_style,
+        log_file=log_file,
     )
 
 

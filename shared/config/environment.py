@@ -24,6 +24,7 @@ class Environment:
     runtime_dir: str | None = None  # MLX_GATEWAY_RUNTIME_DIR: where the socket lives
     log_level: str = "info"  # MLX_GATEWAY_LOG_LEVEL
     log_style: str = "text"  # MLX_GATEWAY_LOG_STYLE: text or json
+    log_file: str | None = None  # MLX_GATEWAY_LOG_FILE: instead of stderr; it may be rotated
 
 
 def read_environment(variables: Mapping[str, str] | None = None) -> Environment:
@@ -52,6 +53,7 @@ def read_environment(variables: Mapping[str, str] | None = None) -> Environment:
         runtime_dir=get("RUNTIME_DIR"),
         log_level=level,
         log_style=style,
+        log_file=get("LOG_FILE"),
     )
 
 

@@ -5,6 +5,7 @@ import json
 import logging
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -72,3 +73,15 @@ def test_levels_are_for_our_own_lines() -> None:
     set_up("error", "text", stream)
     get_logger("workers").warning("quiet")
     assert [line.split(maxsplit=3)[3] for line in stream.getvalue().splitlines()] == ["retrying", "step"]
+
+
+def test_a_log_file_that_is_moved_away_is_opened_anew(tmp_path: Path) -> None:
+    file = tmp_path / "gateway.log"
+    set_up("info", "text", file=str(file))
+    get_logger("gateway.test").info("first")
+    file.rename(tmp_path / "gateway.log.0")
+    get_logger("gateway.test").info("second")
+    set_up("info", "text")
+    assert "first" in (tmp_path / "gateway.log.0").read_text()
+    assert "second" in file.read_text()
+    assert "first" not in file.read_text()
