@@ -22,6 +22,7 @@ class Environment:
     api_key: str | None = None  # MLX_GATEWAY_API_KEY: the key of client commands
     state_dir: str | None = None  # MLX_GATEWAY_STATE_DIR: what outlives a restart
     runtime_dir: str | None = None  # MLX_GATEWAY_RUNTIME_DIR: where the socket lives
+    sudo_user: str | None = None  # SUDO_USER: who calls sudo
     log_level: str = "info"  # MLX_GATEWAY_LOG_LEVEL
     log_style: str = "text"  # MLX_GATEWAY_LOG_STYLE: text or json
     log_file: str | None = None  # MLX_GATEWAY_LOG_FILE: instead of stderr; it may be rotated
@@ -51,6 +52,7 @@ def read_environment(variables: Mapping[str, str] | None = None) -> Environment:
         api_key=get("API_KEY"),
         state_dir=get("STATE_DIR"),
         runtime_dir=get("RUNTIME_DIR"),
+        sudo_user=found.get("SUDO_USER") or None,
         log_level=level,
         log_style=style,
         log_file=get("LOG_FILE"),
