@@ -5,7 +5,6 @@ Nothing here waits for a model: the workers load while the gateway already answe
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 import time
 import weakref
@@ -18,6 +17,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from gateway.api import (
+    admin,
     audio,
     chat,
     embeddings,
@@ -35,6 +35,7 @@ from gateway.api.auth import Authenticate
 from gateway.api.edge import BodyLimit, RequestBoundary
 from gateway.api.node import Node
 from gateway.bus.router import Router
+from gateway.lifespan import Source, lifespan
 from gateway.media.load import MediaLoader
 from gateway.metrics import Metrics
 from gateway.routing.dispatch import Dispatcher
@@ -66,8 +67,17 @@ def make_fleet(
     )
 
 
-def create_app(config: NodeConfig, environment: Environment, *, fleet_factory: FleetFactory = make_fleet) -> FastAPI:
-    """The application; `app.state.node` holds its parts. Raises ConfigError when the socket can't be placed."""
+def create_app(
+    config: NodeConfig,
+    environment: Environment,
+    *,
+    source: Source | None = None,
+    fleet_factory: FleetFactory = make_fleet,
+) -> FastAPI:
+    """The application; `app.state.node` holds its parts. Raises ConfigError when the socket can't be placed.
+
+    `source` makes the configuration anew, for a reload.
+    """
     endpoint, folder = make_endpoint(environment.runtime_dir)
     router = Router(endpoint)
     remove = weakref.finalize(router, shutil.rmtree, folder, ignore_errors=True)  # also of an app that never ran
@@ -81,7 +91,7 @@ def create_app(config: NodeConfig, environment: Environment, *, fleet_factory: F
     metrics.watch(lambda: fleet.snapshot().workers)
     media = MediaLoader(config.media, config.server.max_body)
     node = Node(config, registry, dispatcher, fleet, metrics, own_version(), media, ring, ledger)
-    return build_http(node, _lifespan(node, router, remove))
+    return build_http(node, lifespan(node, router, source or Source(lambda: config), remove))
 
 
 def build_http(node: Node, lifespan: Callable[[FastAPI], AsyncIterator[None]] | None = None) -> FastAPI:
@@ -94,7 +104,7 @@ def build_http(node: Node, lifespan: Callable[[FastAPI], AsyncIterator[None]] | 
     )
     app.state.node = node
     errors.install(app)
-    for surface in (chat, messages, audio, speech, embeddings, rerank, models, tokenize, usage, health, status):
+    for surface in (chat, messages, audio, speech, embeddings, rerank, models, tokenize, usage, admin, health, status):
         app.include_router(surface.router)
     server = node.config.server
     app.add_middleware(BodyLimit, limit=server.max_body)
@@ -105,28 +115,6 @@ def build_http(node: Node, lifespan: Callable[[FastAPI], AsyncIterator[None]] | 
         )
     app.add_middleware(RequestBoundary, on_response=node.metrics.on_response)
     return app
-
-
-def _lifespan(node: Node, router: Router, remove: Callable[[], object]) -> Callable[[FastAPI], AsyncIterator[None]]:
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        router.start()
-        node.ring.open_local()
-        if node.ledger is not None:
-            node.ring.restore(node.ledger.tokens_since)
-            node.ledger.start()
-        watching = asyncio.create_task(node.ring.watch(), name="keys")
-        try:
-            node.fleet.start()
-            yield
-        finally:
-            watching.cancel()
-            await node.fleet.stop()
-            await router.close()
-            if node.ledger is not None:
-                node.ledger.close()
-            remove()
-
-    return lifespan
 
 
 def own_version() -> str:

@@ -25,8 +25,10 @@ from shared.lifecycle import State
 from shared.messages import Work
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Node:
+    """`config` changes when it is loaded again (`gateway.reload`); nothing else does."""
+
     config: NodeConfig
     registry: Registry
     dispatcher: Dispatcher

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import uvicorn
 
     from gateway.cli.progress import Greeter
+    from gateway.lifespan import Source
 
 BACKLOG = 2048
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -48,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
         greeter = _greeter(config, url)
         _log(environment, greeter)
         get_logger("gateway.cli").info("starting", url=url, config=origin, models=len(config.models))
-        server = _server(config, environment)
+        server = _server(config, environment, _source(args, environment))
         signal.signal(signal.SIGTERM, _leave)
         if greeter:
             greeter.start()
@@ -117,14 +118,22 @@ def address(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _server(config: NodeConfig, environment: Environment) -> uvicorn.Server:
+def _source(args: argparse.Namespace, environment: Environment) -> Source:
+    """What this command line means whenever it is read again."""
+    from gateway.lifespan import Source
+
+    file = args.config or environment.config
+    return Source(lambda: node_config(args, environment)[0], Path(file).expanduser() if file else None)
+
+
+def _server(config: NodeConfig, environment: Environment, source: Source) -> uvicorn.Server:
     import uvicorn
 
     from gateway.app import create_app
 
     return uvicorn.Server(
         uvicorn.Config(
-            create_app(config, environment),
+            create_app(config, environment, source=source),
             loop="auto",  # uvloop where it exists
             http="httptools",
             ws="none",

@@ -13,7 +13,7 @@ from gateway.routing.admission import Lane, Refusal
 from gateway.routing.registry import ModelEntry
 from gateway.routing.stream import NOBODY, NoObserver, Patience, RequestObserver, Stream, Tenant, Times
 from shared.codec import encode
-from shared.errors import CodecError, InvalidRequest, ShuttingDown, WorkerLost
+from shared.errors import CodecError, InvalidRequest, ModelUnavailable, ShuttingDown, WorkerLost
 from shared.messages import Work
 
 __all__ = ["Dispatcher", "NoObserver", "RequestObserver", "Stream", "Times"]
@@ -37,8 +37,19 @@ class Dispatcher:
         self._router = router
         self._observer = observer or NoObserver()
         self.on_wanted: Callable[[str], None] = lambda _: None  # told a model's name when requests wait for a worker
-        self._lanes = {model: Lane(model, queue_limit, clock, lambda name: self.on_wanted(name)) for model in models}
+        self._queue_limit = queue_limit
+        self._lanes: dict[str, Lane] = {}
         self._shutting_down = False
+        for model in models:
+            self.add_model(model)
+
+    def add_model(self, model: str) -> None:
+        """Requests for it may come; they wait until a worker is there."""
+        self._lanes[model] = Lane(model, self._queue_limit, self.clock, lambda name: self.on_wanted(name))
+
+    def remove_model(self, model: str) -> None:
+        """Nothing comes for it any more; whoever still waits is refused."""
+        self._lanes.pop(model).close(Refusal(ModelUnavailable.code, f"The model `{model}` is gone."))
 
     def open(
         self,

@@ -75,15 +75,31 @@ class Registry:
         )
         return cls(entries, may_use)
 
+    def apply(self, config: NodeConfig, detect: Callable[[Path], Kind], created: int) -> None:
+        """Hosts what another configuration says; what is known of a model stays while its source does."""
+        before, self._entries = self._entries, {}
+        for name, model in config.models.items():
+            old = before.get(name)
+            if old is not None and (old.config.source, old.config.kind) == (model.source, model.kind):
+                old.config, old.aliases = model, model.aliases
+                self._entries[name] = old
+            else:
+                kind = model.kind or _detected(name, model.source, detect)
+                self._entries[name] = ModelEntry(name, model, created, kind=kind)
+
     def __iter__(self) -> Iterator[ModelEntry]:
         return (entry for entry in self._entries.values() if self._may_use(entry.name))
 
     def __getitem__(self, name: str) -> ModelEntry:
         return self._entries[name]
 
+    def has(self, name: str) -> bool:
+        return name in self._entries
+
     def learn(self, name: str, ready: Ready) -> None:
         """What only the worker knows."""
-        entry = self._entries[name]
+        if (entry := self._entries.get(name)) is None:
+            return  # it became ready while it was on its way out
         entry.kind, entry.context, entry.capabilities = ready.kind, ready.context, ready.capabilities
         entry.voices, entry.languages, entry.dimensions = ready.voices, ready.languages, ready.dimensions or None
 

@@ -17,7 +17,7 @@ from gateway.routing.registry import Registry
 from gateway.supervisor.keeper import Keeper, Terms
 from gateway.supervisor.placement import node_budget, wired_limit
 from gateway.supervisor.process import Sleep, Spawn, spawn
-from gateway.supervisor.sizes import measure
+from gateway.supervisor.sizes import Size, measure
 from gateway.supervisor.snapshot import FleetSnapshot, WorkerFacts, rss_bytes
 from gateway.supervisor.watchdog import Limits
 from gateway.supervisor.worker import Worker
@@ -27,6 +27,14 @@ from shared.messages import Kind
 from shared.spec import WorkerSpec
 
 __all__ = ["Fleet", "FleetSnapshot", "WorkerFacts"]
+
+
+_LOOK = 0.05  # seconds between looks at a queue that empties
+
+
+def unit_names(name: str, model: ModelConfig) -> list[str]:
+    """The workers of a model: its own name, then `name~2` and on."""
+    return [name if number == 1 else f"{name}~{number}" for number in range(1, model.replicas + 1)]
 
 
 class Fleet:
@@ -58,29 +66,38 @@ class Fleet:
         self._sleep = sleep
         self._spawn = spawn
         self._peaks: dict[str, int] = {}  # the most that a model's worker was seen to hold, bytes
-        budget = node_budget(config.node.memory_budget, psutil.virtual_memory().total)
         self._workers: dict[str, Worker] = {}
-        self._sizes = {name: measure(name, model) for name, model in config.models.items()}
-        terms: dict[str, Terms] = {}
-        for name, model in config.models.items():
-            for number in range(1, model.replicas + 1):
-                unit = name if number == 1 else f"{name}~{number}"
-                self._workers[unit] = self._worker(unit, name, model)
-                terms[unit] = Terms(partial(self._size, name), model.pin, model.idle_unload)
+        self._sizes: dict[str, Size] = {}
         self.keeper = Keeper(
-            self._workers,
-            terms,
             _Asked(self._workers, router, dispatcher),
-            budget,
+            node_budget(config.node.memory_budget, psutil.virtual_memory().total),
             min_residency=config.node.min_residency,
             clock=clock,
             sleep=sleep,
         )
         dispatcher.on_wanted = self.want
+        for name, model in config.models.items():
+            self._sizes[name] = measure(name, model)
+            for unit in unit_names(name, model):
+                self._add(unit, name, model)
+
+    def _add(self, unit: str, name: str, model: ModelConfig) -> None:
+        worker = self._workers[unit] = self._worker(unit, name, model)
+        worker.watch(lambda _: self._remember(worker))
+        self.keeper.add(worker, self._terms(name, model))
+
+    def _terms(self, name: str, model: ModelConfig) -> Terms:
+        return Terms(partial(self._size, name), model.pin, model.idle_unload)
+
+    def _remember(self, worker: Worker) -> None:
+        """The peak of an incarnation that ends, for the reservation of the next."""
+        stats = worker.life.pulse.stats if worker.life else None
+        if stats is not None:
+            self._peaks[worker.model] = max(self._peaks.get(worker.model, 0), stats.peak_bytes)
 
     def _worker(self, unit: str, name: str, model: ModelConfig) -> Worker:
         return Worker(
-            _spec(unit, model, self._registry[name].kind, self._router.endpoint, *self._log),
+            self._spec(unit, name, model),
             model=name,
             bus=self._router,
             capacity=self._dispatcher,
@@ -92,6 +109,9 @@ class Fleet:
             clock=self._clock,
             sleep=self._sleep,
         )
+
+    def _spec(self, unit: str, name: str, model: ModelConfig) -> WorkerSpec:
+        return _spec(unit, model, self._registry[name].kind, self._router.endpoint, *self._log)
 
     def worker(self, name: str) -> Worker:
         return self._workers[name]
@@ -105,10 +125,11 @@ class Fleet:
 
     def want(self, name: str) -> None:
         """Loads the model, for requests that wait; its other replicas where there is room."""
-        first, *others = self.units(name)
-        self.keeper.want(first)
-        for unit in others:
-            self.keeper.suggest(unit)
+        for number, unit in enumerate(self.units(name)):
+            if number == 0:
+                self.keeper.want(unit)
+            else:
+                self.keeper.suggest(unit)
 
     def units(self, name: str) -> list[str]:
         """The workers of a model."""
@@ -129,6 +150,55 @@ class Fleet:
         """Lets its requests finish and unloads it; returns when its memory is free."""
         await asyncio.gather(*(self.keeper.unload(unit) for unit in self.units(name)))
 
+    async def apply(self, config: NodeConfig) -> None:
+        """Becomes what `config` says: models come, change and go, and no request is lost on the way."""
+        before, self._config = self._config.models, config
+        self.keeper.budget = node_budget(config.node.memory_budget, psutil.virtual_memory().total)
+        self.keeper.min_residency = config.node.min_residency
+        sizes = await asyncio.to_thread(lambda: {name: measure(name, model) for name, model in config.models.items()})
+        self._sizes |= sizes
+        gone = [self._leave(name) for name in before if name not in config.models]
+        changed = [self._change(name, before.get(name), model) for name, model in config.models.items()]
+        await asyncio.gather(*gone, *changed)
+
+    async def _leave(self, name: str) -> None:
+        """A model that is not hosted any more; whoever waits for it is served first."""
+        while self._dispatcher.queued(name):
+            await self._sleep(_LOOK)
+        await asyncio.gather(*(self._drop(unit) for unit in self.units(name)))
+        self._dispatcher.remove_model(name)
+        del self._sizes[name]
+
+    async def _drop(self, unit: str) -> None:
+        await self.keeper.remove(unit)
+        await self._workers.pop(unit).close()
+
+    async def _change(self, name: str, before: ModelConfig | None, model: ModelConfig) -> None:
+        if before == model:
+            return
+        self._dispatcher.open_model(name)
+        wanted = unit_names(name, model)
+        for unit in wanted:
+            if unit not in self._workers:
+                self._add(unit, name, model)
+                if model.load == "startup":
+                    self.keeper.suggest(unit)
+        if self._dispatcher.queued(name):
+            self.want(name)
+        await asyncio.gather(*(self._drop(unit) for unit in self.units(name) if unit not in wanted))
+        await asyncio.gather(*(self._replace(unit, name, model) for unit in self.units(name)))
+
+    async def _replace(self, unit: str, name: str, model: ModelConfig) -> None:
+        """Terms at once; what the worker itself has to know with a new incarnation."""
+        self.keeper.change(unit, self._terms(name, model))
+        worker, spec = self._workers[unit], self._spec(unit, name, model)
+        if worker.spec == spec:
+            return
+        worker.spec = spec
+        if unit in self.keeper.reserved or worker.state is State.QUARANTINED:
+            await self.keeper.unload(unit)
+            self.keeper.want(unit)
+
     async def stop(self) -> None:
         """Refuses new requests, lets the running ones finish within the grace, reaps every process."""
         self._dispatcher.shut_down()
@@ -137,8 +207,7 @@ class Fleet:
 
     def _size(self, name: str) -> int:
         """What a worker of the model will hold, bytes."""
-        peaks = [peak for unit, peak in self._peaks.items() if unit in self.units(name)]
-        return self._sizes[name].reservation(max(peaks, default=0))
+        return self._sizes[name].reservation(self._peaks.get(name, 0))
 
     def _bound(self, unit: str, name: str, spec: WorkerSpec) -> WorkerSpec:
         """The specification with the memory that is reserved for the worker."""
@@ -146,7 +215,8 @@ class Fleet:
         return replace(spec, memory_budget=budget, wired_limit=wired_limit(self._sizes[name].weights, budget))
 
     def snapshot(self) -> FleetSnapshot:
-        workers = tuple(self._look(worker) for worker in self._workers.values())
+        hosted = (worker for worker in self._workers.values() if self._registry.has(worker.model))
+        workers = tuple(self._look(worker) for worker in hosted)
         return FleetSnapshot(workers, self.keeper.budget, self.keeper.held)
 
     def _look(self, worker: Worker) -> WorkerFacts:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -74,8 +74,6 @@ class Keeper:
 
     def __init__(
         self,
-        workers: Mapping[str, Charge],
-        terms: Mapping[str, Terms],
         demand: Demand,
         budget: int,
         *,
@@ -84,15 +82,15 @@ class Keeper:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.budget = budget
+        self.min_residency = min_residency
         self.reserved: dict[str, int] = {}
-        self._workers = workers
-        self._terms = terms
+        self._workers: dict[str, Charge] = {}
+        self._terms: dict[str, Terms] = {}
         self._demand = demand
-        self._min_residency = min_residency
         self._clock = clock
         self._sleep = sleep
         self._wants: dict[str, bool] = {}  # in order; whether others may have to go for it
-        self._states = dict.fromkeys(workers, State.STOPPED)
+        self._states: dict[str, State] = {}
         self._ready_since: dict[str, float] = {}
         self._placing: dict[str, asyncio.Event] = {}
         self._load_began: dict[str, float] = {}
@@ -111,8 +109,6 @@ class Keeper:
         return list(self._wants)
 
     def start(self) -> None:
-        for name, worker in self._workers.items():
-            worker.watch(partial(self._on_state, name))
         self._tasks = [asyncio.create_task(self._serve(), name="memory"), asyncio.create_task(self._tick())]
 
     async def close(self) -> None:
@@ -127,6 +123,22 @@ class Keeper:
         if usual is None:
             return None
         return max(1.0, usual - (self._clock() - self._load_began.get(name, self._clock())))
+
+    # ------------------------------------------------------------------ who is kept
+    def add(self, worker: Charge, terms: Terms) -> None:
+        """A stopped worker, to be loaded when it is wanted."""
+        self._workers[worker.name] = worker
+        self._terms[worker.name] = terms
+        self._states[worker.name] = worker.state
+        worker.watch(partial(self._on_state, worker.name))
+
+    def change(self, name: str, terms: Terms) -> None:
+        self._terms[name] = terms
+
+    async def remove(self, name: str) -> None:
+        """Lets its requests finish and forgets it."""
+        await self.unload(name)
+        del self._workers[name], self._terms[name], self._states[name]
 
     # ------------------------------------------------------------------ verbs for everybody
     def want(self, name: str) -> None:
@@ -145,7 +157,7 @@ class Keeper:
     def revive(self, name: str) -> None:
         """As `want`, and out of quarantine too. Raises ModelUnavailable when it can never fit."""
         need = self._terms[name].size()
-        decision = decide(need, self.budget, self._residents(), self._clock(), self._min_residency)
+        decision = decide(need, self.budget, self._residents(), self._clock(), self.min_residency)
         if isinstance(decision, Never) and name not in self.reserved:
             raise too_large(name, need, decision.most).error()
         if name not in self.reserved or name in self._leaving:
@@ -182,7 +194,7 @@ class Keeper:
         if name in self.reserved:  # on its way out; it comes back when it has gone
             return False
         need = self._terms[name].size()
-        decision = decide(need, self.budget, self._residents(), self._clock(), self._min_residency)
+        decision = decide(need, self.budget, self._residents(), self._clock(), self.min_residency)
         if isinstance(decision, Wait | Place) and decision != Place() and not self._wants[name]:
             self._take(name)
             log.warning("no room at the start; it loads when asked for", model=name, bytes=need, held=self.held)

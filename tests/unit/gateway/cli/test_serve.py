@@ -14,6 +14,7 @@ import pytest
 import gateway.cli.serve as serve
 from gateway.cli.main import main
 from gateway.cli.serve import address, listen
+from gateway.lifespan import Source
 from gateway.tenancy import keyfile
 from shared.config import Environment, NodeConfig
 from shared.config.keys import KeyConfig
@@ -30,7 +31,7 @@ class FakeServer:
         self.environment: Environment | None = None
         self.port = 0
 
-    def build(self, config: NodeConfig, environment: Environment) -> "FakeServer":
+    def build(self, config: NodeConfig, environment: Environment, source: object) -> "FakeServer":
         self.config, self.environment = config, environment
         return self
 
@@ -128,12 +129,13 @@ def test_the_greeter_is_for_terminals_only(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_uvicorns_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     app = ModuleType("gateway.app")
-    app.create_app = lambda config, environment: (config, environment)  # type: ignore[attr-defined]
+    app.create_app = lambda config, environment, source: (config, environment, source)  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "gateway.app", app)
     (tmp_path / "node.yaml").write_text("node: {stop_grace: 2500ms}")
     from shared.config import load_config
 
-    settings = serve._server(load_config(tmp_path / "node.yaml"), Environment()).config
+    config = load_config(tmp_path / "node.yaml")
+    settings = serve._server(config, Environment(), Source(lambda: config)).config
     assert (settings.http, settings.ws, settings.lifespan, settings.access_log) == ("httptools", "none", "on", False)
     assert (settings.timeout_graceful_shutdown, settings.backlog, settings.log_config) == (3, 2048, None)
 

@@ -75,10 +75,9 @@ class Stage:
         self.clock = FakeClock()
         self.asked = Asked()
         self.workers = {name: Charge(name) for name in names}
-        kept = {name: terms.get(name, Terms(lambda: 10 * GB)) for name in names}
-        self.keeper = Keeper(
-            self.workers, kept, self.asked, 20 * GB, min_residency=5.0, clock=self.clock, sleep=self.clock.sleep
-        )
+        self.keeper = Keeper(self.asked, 20 * GB, min_residency=5.0, clock=self.clock, sleep=self.clock.sleep)
+        for name, worker in self.workers.items():
+            self.keeper.add(worker, terms.get(name, Terms(lambda: 10 * GB)))
 
     async def want(self, *names: str) -> None:
         for name in names:

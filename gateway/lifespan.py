@@ -1,0 +1,70 @@
+"""What runs while the application does: bus, workers, ledger, and whoever watches for changes; in order, and back."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from gateway.api.node import Node
+from gateway.bus.router import Router
+from gateway.reload import Reloader
+from shared.config import NodeConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a configuration comes from: how to read it again, and the file to watch (None: there is none)."""
+
+    read: Callable[[], NodeConfig]
+    file: Path | None = None
+
+
+def lifespan(
+    node: Node, router: Router, source: Source, remove: Callable[[], object]
+) -> Callable[[FastAPI], AsyncIterator[None]]:
+    """`remove` deletes the socket's folder."""
+
+    async def run(app: FastAPI) -> AsyncIterator[None]:
+        app.state.reloader = reloader = Reloader(node, source.read, source.file)
+        router.start()
+        node.ring.open_local()
+        if node.ledger is not None:
+            node.ring.restore(node.ledger.tokens_since)
+            node.ledger.start()
+        watching = [
+            asyncio.create_task(node.ring.watch(), name="keys"),
+            asyncio.create_task(reloader.watch(), name="configuration"),
+        ]
+        on_hangup(reloader)
+        try:
+            node.fleet.start()
+            yield
+        finally:
+            for task in watching:
+                task.cancel()
+            await node.fleet.stop()
+            await router.close()
+            if node.ledger is not None:
+                node.ledger.close()
+            remove()
+
+    return run
+
+
+def on_hangup(reloader: Reloader) -> None:
+    """SIGHUP loads the configuration again. A loop outside of the main thread, as in tests, has no signals."""
+    loop, tasks = asyncio.get_running_loop(), set[asyncio.Task[None]]()
+
+    def reload() -> None:
+        task = loop.create_task(reloader.try_reload())
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):
+        loop.add_signal_handler(signal.SIGHUP, reload)
