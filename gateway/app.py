@@ -5,22 +5,42 @@ Nothing here waits for a model: the workers load while the gateway already answe
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import time
 import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from gateway.api import audio, chat, embeddings, errors, health, messages, models, rerank, speech, status, tokenize
+from gateway.api import (
+    audio,
+    chat,
+    completions,
+    embeddings,
+    errors,
+    health,
+    kept_responses,
+    mcp,
+    messages,
+    models,
+    rerank,
+    responses,
+    speech,
+    status,
+    tokenize,
+)
 from gateway.api.edge import BodyLimit, RequestBoundary
 from gateway.api.node import Node
 from gateway.bus.router import Router
+from gateway.mcp.servers import ToolServers
 from gateway.media.load import MediaLoader
 from gateway.metrics import Metrics
+from gateway.responses.service import Responses
 from gateway.routing.dispatch import Dispatcher
 from gateway.routing.registry import Registry
 from gateway.supervisor.fleet import Fleet
@@ -55,8 +75,10 @@ def create_app(config: NodeConfig, environment: Environment, *, fleet_factory: F
     fleet = fleet_factory(config, environment, router, dispatcher, registry)
     metrics.watch(lambda: fleet.snapshot().workers)
     media = MediaLoader(config.media, config.server.max_body)
-    node = Node(config, registry, dispatcher, fleet, metrics, own_version(), media)
-    return build_http(node, _lifespan(router, fleet, remove))
+    tool_servers = ToolServers(config.mcp)
+    kept = Responses.build(Path(config.node.state_dir).expanduser())
+    node = Node(config, registry, dispatcher, fleet, metrics, own_version(), media, tool_servers, kept)
+    return build_http(node, _lifespan(router, fleet, tool_servers, kept, remove))
 
 
 def build_http(node: Node, lifespan: Callable[[FastAPI], AsyncIterator[None]] | None = None) -> FastAPI:
@@ -69,7 +91,22 @@ def build_http(node: Node, lifespan: Callable[[FastAPI], AsyncIterator[None]] | 
     )
     app.state.node = node
     errors.install(app)
-    for surface in (chat, messages, audio, speech, embeddings, rerank, models, tokenize, health, status):
+    for surface in (
+        chat,
+        completions,
+        responses,
+        kept_responses,
+        messages,
+        mcp,
+        audio,
+        speech,
+        embeddings,
+        rerank,
+        models,
+        tokenize,
+        health,
+        status,
+    ):
         app.include_router(surface.router)
     server = node.config.server
     if server.cors_origins:
@@ -81,14 +118,18 @@ def build_http(node: Node, lifespan: Callable[[FastAPI], AsyncIterator[None]] | 
     return app
 
 
-def _lifespan(router: Router, fleet: Fleet, remove: Callable[[], object]) -> Callable[[FastAPI], AsyncIterator[None]]:
+def _lifespan(
+    router: Router, fleet: Fleet, tool_servers: ToolServers, kept: Responses, remove: Callable[[], object]
+) -> Callable[[FastAPI], AsyncIterator[None]]:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         router.start()
         try:
             fleet.start()
+            tool_servers.start()
             yield
         finally:
-            await fleet.stop()
+            await kept.close()
+            await asyncio.gather(fleet.stop(), tool_servers.stop())
             await router.close()
             remove()
 

@@ -10,15 +10,20 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from gateway.mcp.conversation import Bounds, Conversation, longest_result
+from gateway.mcp.events import ServerUse
+from gateway.mcp.servers import ToolServers
+from gateway.mcp.source import AnswerSource
 from gateway.media.load import MediaLoader
 from gateway.metrics import Metrics
+from gateway.responses.service import Responses
 from gateway.routing.dispatch import Dispatcher, Stream
 from gateway.routing.registry import ModelEntry, Registry
 from gateway.supervisor.fleet import Fleet
 from gateway.supervisor.snapshot import WorkerFacts
 from shared.config import NodeConfig
 from shared.lifecycle import State
-from shared.messages import Work
+from shared.messages import Generate, Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,8 @@ class Node:
     metrics: Metrics
     version: str
     media: MediaLoader
+    mcp: ToolServers = field(default_factory=lambda: ToolServers({}))
+    responses: Responses = field(default_factory=Responses.build)
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -46,6 +53,35 @@ class Node:
         """
         deadline = self.dispatcher.clock() + self.config.server.request_timeout
         return self.dispatcher.open(entry, work, blobs, deadline=deadline)
+
+    def answer(
+        self,
+        entry: ModelEntry,
+        work: Generate,
+        blobs: Sequence[bytes] = (),
+        named: Sequence[ServerUse] = (),
+        *,
+        max_calls: int | None = None,
+    ) -> AnswerSource:
+        """`open`, with the tools of the MCP servers that the request named and of those in the model's YAML.
+
+        A request that may call no tools at all is to be handed to `open`. Raises RequestError at the door.
+        """
+        for use in named:
+            self.mcp.check(use.server, use.param)
+        servers = {use.server for use in named}
+        uses = [*named, *(ServerUse(name, named=False) for name in entry.config.mcp if name not in servers)]
+        if not uses:
+            return self.open(entry, work, blobs)
+        seconds = self.config.server.request_timeout
+        deadline = self.dispatcher.clock() + seconds
+        return Conversation(
+            work,
+            uses,
+            self.mcp,
+            lambda turn: self.dispatcher.open(entry, turn, blobs, deadline=deadline),
+            Bounds(seconds, max_calls, result=longest_result(entry.context)),
+        )
 
     def facts(self) -> dict[str, WorkerFacts]:
         """What is known of each model's worker, by the model's name."""

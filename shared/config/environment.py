@@ -19,6 +19,7 @@ class Environment:
     host: str | None = None  # MLX_GATEWAY_HOST
     port: int | None = None  # MLX_GATEWAY_PORT
     url: str | None = None  # MLX_GATEWAY_URL: the node that client commands talk to
+    api_key: str | None = None  # MLX_GATEWAY_API_KEY: what client commands show that node
     runtime_dir: str | None = None  # MLX_GATEWAY_RUNTIME_DIR: where the socket lives
     log_level: str = "info"  # MLX_GATEWAY_LOG_LEVEL
     log_style: str = "text"  # MLX_GATEWAY_LOG_STYLE: text or json
@@ -45,10 +46,16 @@ def read_environment(variables: Mapping[str, str] | None = None) -> Environment:
         host=get("HOST"),
         port=int(port) if port else None,
         url=get("URL"),
+        api_key=get("API_KEY"),
         runtime_dir=get("RUNTIME_DIR"),
         log_level=level,
         log_style=style,
     )
+
+
+def user_environment() -> dict[str, str]:
+    """All of it, for a program that the user starts through us."""
+    return dict(os.environ)
 
 
 def child_environment() -> dict[str, str]:

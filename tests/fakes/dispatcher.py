@@ -67,6 +67,9 @@ class FakeStream:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
         self.cancelled = bool(self._script)
         self.closed.set()
 
