@@ -20,12 +20,16 @@ from gateway.api import (
     admin,
     audio,
     chat,
+    completions,
     embeddings,
     errors,
     health,
+    kept_responses,
+    mcp,
     messages,
     models,
     rerank,
+    responses,
     speech,
     status,
     tokenize,
@@ -36,8 +40,10 @@ from gateway.api.edge import BodyLimit, RequestBoundary
 from gateway.api.node import Node
 from gateway.bus.router import Router
 from gateway.lifespan import Source, lifespan
+from gateway.mcp.servers import ToolServers
 from gateway.media.load import MediaLoader
 from gateway.metrics import Metrics
+from gateway.responses.service import Responses
 from gateway.routing.dispatch import Dispatcher
 from gateway.routing.registry import Registry
 from gateway.supervisor.fleet import Fleet
@@ -90,7 +96,10 @@ def create_app(
     fleet = fleet_factory(config, environment, router, dispatcher, registry)
     metrics.watch(lambda: fleet.snapshot().workers)
     media = MediaLoader(config.media, config.server.max_body)
-    node = Node(config, registry, dispatcher, fleet, metrics, own_version(), media, ring, ledger)
+    tool_servers, kept = ToolServers(config.mcp), Responses.build(state)
+    node = Node(
+        config, registry, dispatcher, fleet, metrics, own_version(), media, tool_servers, kept, ring=ring, ledger=ledger
+    )
     return build_http(node, lifespan(node, router, source or Source(lambda: config), remove))
 
 
@@ -104,7 +113,24 @@ def build_http(node: Node, lifespan: Callable[[FastAPI], AsyncIterator[None]] | 
     )
     app.state.node = node
     errors.install(app)
-    for surface in (chat, messages, audio, speech, embeddings, rerank, models, tokenize, usage, admin, health, status):
+    for surface in (
+        chat,
+        completions,
+        responses,
+        kept_responses,
+        messages,
+        mcp,
+        audio,
+        speech,
+        embeddings,
+        rerank,
+        models,
+        tokenize,
+        usage,
+        admin,
+        health,
+        status,
+    ):
         app.include_router(surface.router)
     server = node.config.server
     app.add_middleware(BodyLimit, limit=server.max_body)

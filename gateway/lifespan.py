@@ -44,11 +44,13 @@ def lifespan(
         on_hangup(reloader)
         try:
             node.fleet.start()
+            node.mcp.start()
             yield
         finally:
             for task in watching:
                 task.cancel()
-            await node.fleet.stop()
+            await node.responses.close()
+            await asyncio.gather(node.fleet.stop(), node.mcp.stop())
             await router.close()
             if node.ledger is not None:
                 node.ledger.close()

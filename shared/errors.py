@@ -7,7 +7,8 @@
         ├── InvalidRequest          invalid_value             400
         │   ├── UnsupportedParameter unsupported_parameter    400
         │   ├── ContextLengthExceeded context_length_exceeded 400
-        │   └── WrongModality       wrong_modality            400
+        │   ├── WrongModality       wrong_modality            400
+        │   └── PreviousResponseNotFound previous_response_not_found 400
         ├── Unauthorized            invalid_api_key           401
         ├── Forbidden               permission_denied         403
         ├── ModelNotFound           model_not_found           404
@@ -18,6 +19,7 @@
         │   └── RateLimited         rate_limit_exceeded       429
         ├── Cancelled               cancelled                 499
         ├── InternalError           internal_error            500
+        ├── ToolServerUnavailable   tool_server_unavailable   502
         ├── ModelUnavailable        model_unavailable         503
         │   ├── ShuttingDown        shutting_down             503
         │   └── WorkerLost          worker_lost               503
@@ -82,6 +84,10 @@ class WrongModality(InvalidRequest):
     code = "wrong_modality"
 
 
+class PreviousResponseNotFound(InvalidRequest):
+    code = "previous_response_not_found"
+
+
 class Unauthorized(RequestError):
     code = "invalid_api_key"
     status = 401
@@ -129,6 +135,13 @@ class Cancelled(RequestError):
 class InternalError(RequestError):
     code = "internal_error"
     status = 500
+
+
+class ToolServerUnavailable(RequestError):
+    """An MCP server that the request needs can't be had, or went away while it worked."""
+
+    code = "tool_server_unavailable"
+    status = 502
 
 
 class ModelUnavailable(RequestError):

@@ -23,6 +23,32 @@ ToolParserName = Literal[
     "phi4",
     "functionary",
     "harmony",
+    "deepseek_v32",
+    "kimi_k3",
+    "longcat",
+    "minicpm5",
+    "muse_spark",
+    "seed_oss",
+    "cohere",
+    "hunyuan",
 ]
 
-ReasoningParserName = Literal["auto", "none", "think", "harmony", "gemma4", "mistral", "seed", "granite"]
+ReasoningParserName = Literal[
+    "auto",
+    "none",
+    "think",
+    "harmony",
+    "muse_spark",
+    "gemma4",
+    "mistral",
+    "seed",
+    "longcat",
+    "solar",
+    "apertus",
+    "cohere",
+    "kimi_k3",
+    "minimax_m3",
+    "hunyuan",
+    "ernie45",
+    "granite",
+]

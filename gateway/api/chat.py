@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Any, get_args
 
 from fastapi import APIRouter, Request
@@ -15,16 +15,19 @@ from gateway.api.edge import log_unknown, note_work
 from gateway.api.node import Node, NodeDep
 from gateway.api.openapi import json_body
 from gateway.api.sse import EventStream
+from gateway.api.streams import Renamed
 from gateway.dialects.openai.answer import Completion, Identity
 from gateway.dialects.openai.chunks import ChunkWriter
 from gateway.dialects.openai.media import MediaReader, holds_media
 from gateway.dialects.openai.parameters import unknown_names
-from gateway.dialects.openai.request import ChatOptions, options, parse_chat, to_generate
+from gateway.dialects.openai.request import ChatOptions, client_words, options, parse_chat, to_generate
 from gateway.dialects.openai.schema import ChatRequest
+from gateway.dialects.openai.server_tools import server_uses
+from gateway.mcp.source import AnswerSource
 from gateway.media.source import Media
 from gateway.routing.registry import ModelEntry
 from shared.errors import WrongModality
-from shared.messages import Generate, Kind
+from shared.messages import Kind
 
 router = APIRouter(tags=["chat"])
 
@@ -51,12 +54,20 @@ async def chat_completions(request: Request, node: NodeDep) -> Response:
     blobs: tuple[bytes, ...] = ()
     if media.sources:
         blobs = await while_connected(request.receive, node.media.load(media.sources))
+    named = server_uses(body, node.config.mcp)
+    words = client_words(parsed, work.prompt, media)
     wanted = options(parsed)
     identity = Identity(work.request, int(time.time()), entry.name, node.fingerprint)
+
+    def open_answer() -> AnswerSource:
+        if parsed.tool_choice == "none":
+            return Renamed(node.open(entry, work, blobs), words.told)
+        return Renamed(node.answer(entry, work, blobs, named), words.told)
+
     if wanted.stream:
-        return _stream(node, entry, work, blobs, identity, wanted)
-    answer = await while_connected(request.receive, _complete(node, entry, work, blobs, identity, wanted))
-    return JSONResponse(answer)
+        writer = _writer(identity, wanted)
+        return EventStream(open_answer, writer, node.config.server.keep_alive, lambda: node.waiting_for(entry))
+    return JSONResponse(await while_connected(request.receive, _complete(open_answer, identity, wanted)))
 
 
 def readable(entry: ModelEntry) -> tuple[Media, ...]:
@@ -76,36 +87,26 @@ def _resolve(node: Node, parsed: ChatRequest) -> ModelEntry:
     return node.registry.resolve(parsed.model, CHAT_KINDS)
 
 
-def _stream(
-    node: Node,
-    entry: ModelEntry,
-    work: Generate,
-    blobs: Sequence[bytes],
-    identity: Identity,
-    wanted: ChatOptions,
-) -> EventStream:
-    writer = ChunkWriter(
+def _writer(identity: Identity, wanted: ChatOptions) -> ChunkWriter:
+    return ChunkWriter(
         identity,
         wanted.n,
         logprobs=wanted.logprobs,
         include_reasoning=wanted.include_reasoning,
         include_usage=wanted.include_usage,
-    )
-    return EventStream(
-        lambda: node.open(entry, work, blobs), writer, node.config.server.keep_alive, lambda: node.waiting_for(entry)
+        named_call=wanted.named_call,
     )
 
 
-async def _complete(
-    node: Node,
-    entry: ModelEntry,
-    work: Generate,
-    blobs: Sequence[bytes],
-    identity: Identity,
-    wanted: ChatOptions,
-) -> dict[str, Any]:
-    answer = Completion(identity, wanted.n, logprobs=wanted.logprobs, include_reasoning=wanted.include_reasoning)
-    async with node.open(entry, work, blobs) as stream:
+async def _complete(open_answer: Callable[[], AnswerSource], identity: Identity, wanted: ChatOptions) -> dict[str, Any]:
+    answer = Completion(
+        identity,
+        wanted.n,
+        logprobs=wanted.logprobs,
+        include_reasoning=wanted.include_reasoning,
+        named_call=wanted.named_call,
+    )
+    async with open_answer() as stream:
         for event in await stream.whole():
             answer.add(event)
     return answer.result(stream.usage)

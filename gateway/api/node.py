@@ -10,8 +10,13 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from gateway.mcp.conversation import Bounds, Conversation, longest_result
+from gateway.mcp.events import ServerUse
+from gateway.mcp.servers import ToolServers
+from gateway.mcp.source import AnswerSource
 from gateway.media.load import MediaLoader
 from gateway.metrics import Metrics
+from gateway.responses.service import Responses
 from gateway.routing.dispatch import Dispatcher, Stream
 from gateway.routing.registry import ModelEntry, Registry
 from gateway.routing.stream import Patience
@@ -21,8 +26,9 @@ from gateway.tenancy.current import current, visit
 from gateway.tenancy.ledger import Ledger
 from gateway.tenancy.ring import KeyRing
 from shared.config import NodeConfig
+from shared.errors import Forbidden
 from shared.lifecycle import State
-from shared.messages import Work
+from shared.messages import Generate, Work
 
 
 @dataclass(slots=True)
@@ -36,6 +42,8 @@ class Node:
     metrics: Metrics
     version: str
     media: MediaLoader
+    mcp: ToolServers = field(default_factory=lambda: ToolServers({}))
+    responses: Responses = field(default_factory=Responses.build)
     ring: KeyRing = field(default_factory=KeyRing)
     ledger: Ledger | None = None
     started: float = field(default_factory=time.monotonic)
@@ -55,6 +63,38 @@ class Node:
         deadline = self.dispatcher.clock() + self.config.server.request_timeout
         patience = Patience(self.config.node.load_wait, lambda: self.fleet.load_remaining(entry.name))
         return self.dispatcher.open(entry, work, blobs, deadline=deadline, tenant=visit(), patience=patience)
+
+    def answer(
+        self,
+        entry: ModelEntry,
+        work: Generate,
+        blobs: Sequence[bytes] = (),
+        named: Sequence[ServerUse] = (),
+        *,
+        max_calls: int | None = None,
+    ) -> AnswerSource:
+        """`open`, with the tools of the MCP servers that the request named and of those in the model's YAML.
+
+        A request that may call no tools at all is to be handed to `open`. Raises RequestError at the door.
+        """
+        for use in named:
+            if not current().may_call(use.server):
+                raise Forbidden(f"This key may not use the tool server `{use.server}`.", param=use.param)
+            self.mcp.check(use.server, use.param)
+        servers = {use.server for use in named}
+        others = (name for name in entry.config.mcp if name not in servers and current().may_call(name))
+        uses = [*named, *(ServerUse(name, named=False) for name in others)]
+        if not uses:
+            return self.open(entry, work, blobs)
+        seconds, caller = self.config.server.request_timeout, visit()
+        deadline = self.dispatcher.clock() + seconds
+        return Conversation(
+            work,
+            uses,
+            self.mcp,
+            lambda turn: self.dispatcher.open(entry, turn, blobs, deadline=deadline, tenant=caller),
+            Bounds(seconds, max_calls, result=longest_result(entry.context)),
+        )
 
     def facts(self) -> dict[str, WorkerFacts]:
         """What is known of each model's worker, by the model's name; of the models that the caller may use."""

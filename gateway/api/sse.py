@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import Generic, Protocol, TypeVar
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -17,12 +17,10 @@ from starlette.types import Receive, Scope, Send
 from gateway.api.disconnect import while_connected
 from gateway.api.edge import request_id_of
 from gateway.api.errors import internal_error
+from gateway.routing.source import Source
 from shared.errors import Cancelled, RequestError
 from shared.logs import get_logger
-from shared.messages import Accepted, Delta, Usage
-
-if TYPE_CHECKING:
-    from gateway.routing.dispatch import Stream
+from shared.messages import Usage
 
 log = get_logger("gateway.api")
 
@@ -33,21 +31,25 @@ HEADERS = {
 }
 
 
-class Writer(Protocol):
+E = TypeVar("E")
+E_contra = TypeVar("E_contra", contravariant=True)
+
+
+class Writer(Protocol[E_contra]):
     """Renders the events of one request in one dialect."""
 
-    def event(self, event: Accepted | Delta) -> bytes: ...
+    def event(self, event: E_contra) -> bytes: ...
 
     def end(self, usage: Usage) -> bytes: ...
 
     def error(self, error: RequestError, usage: Usage) -> bytes: ...
 
 
-class EventStream(Response):
-    """Opens a stream and sends it. Leaving it, for whatever reason, closes the `Stream` and so cancels the work."""
+class EventStream(Response, Generic[E]):
+    """Opens a stream and sends it. Leaving it, for whatever reason, closes the stream and so cancels the work."""
 
     def __init__(
-        self, open_stream: Callable[[], Stream], writer: Writer, keep_alive: float, comment: Callable[[], str]
+        self, open_stream: Callable[[], Source[E]], writer: Writer[E], keep_alive: float, comment: Callable[[], str]
     ) -> None:
         """`keep_alive` is in seconds; `comment` says what a waiting request waits for.
 
@@ -95,7 +97,7 @@ class EventStream(Response):
                 await asyncio.gather(ticker, return_exceptions=True)
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _events(self, first: Accepted | Delta | None, stream: Stream, send: Send) -> None:
+    async def _events(self, first: E | None, stream: Source[E], send: Send) -> None:
         event = first or await _next(stream)
         while event is not None:
             data = self._writer.event(event)
@@ -118,5 +120,5 @@ class EventStream(Response):
             await asyncio.sleep(self._keep_alive)
 
 
-async def _next(stream: Stream) -> Accepted | Delta | None:
+async def _next(stream: Source[E]) -> E | None:
     return await anext(stream, None)

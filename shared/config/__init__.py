@@ -1,6 +1,6 @@
 """The node's configuration: YAML and environment in, frozen values out."""
 
-from shared.config.environment import Environment, read_environment
+from shared.config.environment import Environment, read_environment, user_environment
 from shared.config.load import load_config
 from shared.config.schema import MediaSection, ModelConfig, NodeConfig, NodeSection, SamplingDefaults, ServerSection
 
@@ -14,4 +14,5 @@ __all__ = [
     "ServerSection",
     "load_config",
     "read_environment",
+    "user_environment",
 ]

@@ -59,6 +59,11 @@ def read_environment(variables: Mapping[str, str] | None = None) -> Environment:
     )
 
 
+def user_environment() -> dict[str, str]:
+    """All of it, for a program that the user starts through us."""
+    return dict(os.environ)
+
+
 def child_environment() -> dict[str, str]:
     """What a worker process inherits.
 

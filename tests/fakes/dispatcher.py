@@ -69,6 +69,9 @@ class FakeStream:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
         self.cancelled = bool(self._script)
         self.closed.set()
 
@@ -195,16 +198,14 @@ def make_node(script: Script = HELLO, ring: KeyRing | None = None, **server: Any
     )
     entries = [_entry(name, model) for name, model in config.models.items()]
     registry = Registry(entries, lambda name: current().may_use(name))
-    fleet: Any = FakeFleet(
-        READY, replace(READY, name="org/whisper", model="org/whisper", kind="stt", aliases=(), tokens_per_second=0.0)
-    )
+    whisper = replace(READY, name="org/whisper", model="org/whisper", kind="stt", aliases=(), tokens_per_second=0.0)
+    fleet: Any = FakeFleet(READY, whisper)
     dispatcher: Any = FakeDispatcher(script)
     metrics = Metrics()
     metrics.watch(lambda: fleet.snapshot().workers)
     media = MediaLoader(config.media, config.server.max_body)
-    return Node(
-        config, registry, dispatcher, fleet, metrics, "1.2.3", media, ring or KeyRing(), started=time.monotonic()
-    )
+    keys = ring or KeyRing()
+    return Node(config, registry, dispatcher, fleet, metrics, "1.2.3", media, ring=keys, started=time.monotonic())
 
 
 def _entry(name: str, model: ModelConfig) -> ModelEntry:

@@ -8,6 +8,7 @@ from typing import Any
 
 import anthropic
 import httpx
+import jsonschema
 import pytest
 from anthropic import Anthropic
 
@@ -16,7 +17,7 @@ from tests.integration.node import PATIENCE, Node
 ANSWER = "Hello! How can I help you today?"
 HELLO: dict[str, Any] = {
     "model": "demo-chat",
-    "max_tokens": 200,
+    "max_tokens": 2000,
     "messages": [{"role": "user", "content": "Hello!"}],
 }
 THINK: dict[str, Any] = {"thinking": {"type": "enabled", "budget_tokens": 1024}}
@@ -166,6 +167,89 @@ def test_models(claude: Anthropic) -> None:
     assert claude.models.retrieve("demo-chat").max_input_tokens == 32768
 
 
+# ------------------------------------------------------------------ what has to be
+GET_TIME: dict[str, Any] = {
+    "name": "get_time",
+    "input_schema": {
+        "type": "object",
+        "properties": {"zone": {"enum": ["UTC", "CET"]}},
+        "required": ["zone"],
+        "additionalProperties": False,
+    },
+}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("choice", [{"type": "any"}, {"type": "tool", "name": "get_time"}])
+def test_a_call_that_has_to_be_made(claude: Anthropic, choice: Any, stream: bool) -> None:
+    given = {**HELLO, "tools": [GET_WEATHER, GET_TIME], "tool_choice": {**choice, "disable_parallel_tool_use": True}}
+    if stream:
+        with claude.messages.stream(**given) as events:
+            answer = events.get_final_message()
+    else:
+        answer = claude.messages.create(**given)
+    assert answer.stop_reason == "tool_use"
+    [call] = answer.content
+    assert call.type == "tool_use"
+    if choice["type"] == "tool":
+        assert call.name == "get_time"
+    schema = {"get_weather": GET_WEATHER, "get_time": GET_TIME}[call.name]["input_schema"]
+    jsonschema.validate(call.input, schema)
+
+
+def test_an_answer_in_a_format_after_a_thought(claude: Anthropic) -> None:
+    schema = GET_TIME["input_schema"]
+    answer = claude.messages.create(
+        **HELLO, **THINK, output_config={"format": {"type": "json_schema", "schema": schema}}
+    )
+    thought, text = answer.content
+    assert thought.type == "thinking"
+    jsonschema.validate(json.loads(text.text), schema)  # type: ignore[union-attr]
+
+
+def test_a_thought_is_closed_in_time(claude: Anthropic) -> None:
+    answer = claude.messages.create(**HELLO, thinking={"type": "enabled", "budget_tokens": 3})
+    assert "The user".startswith(answer.content[0].thinking.strip())  # type: ignore[union-attr]
+    assert answer.content[1].text.strip() == ANSWER  # type: ignore[union-attr]
+
+
+def test_a_budget_over_the_limit_is_for_thoughts_between_calls(claude: Anthropic) -> None:
+    asked = {**HELLO, "max_tokens": 50, "tools": [GET_TIME], "thinking": {"type": "enabled", "budget_tokens": 1024}}
+    with pytest.raises(anthropic.BadRequestError, match="budget_tokens"):
+        claude.messages.create(**asked)
+    headers = {"anthropic-beta": "interleaved-thinking-2025-05-14"}
+    assert claude.messages.create(**asked, extra_headers=headers).content
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_a_breakpoint_adds_to_the_cache_and_what_the_next_request_reads(claude: Anthropic, stream: bool) -> None:
+    words = f"You are kind{' and patient' * 40}, {'streamed' if stream else 'whole'}."
+    system = [{"type": "text", "text": words, "cache_control": {"type": "ephemeral"}}]
+
+    def ask(question: str) -> Any:
+        given: dict[str, Any] = {**HELLO, "system": system, "messages": [{"role": "user", "content": question}]}
+        if not stream:
+            return claude.messages.create(**given).usage
+        with claude.messages.stream(**given) as events:
+            return events.get_final_message().usage
+
+    first, second = ask("Hello!"), ask("What is the capital of France?")
+    assert first.cache_creation_input_tokens > first.input_tokens > 0
+    assert second.cache_read_input_tokens >= first.cache_creation_input_tokens - 16
+    assert second.cache_creation_input_tokens <= 16
+    assert second.input_tokens > 0
+    plain = claude.messages.create(**HELLO, system=words).usage
+    assert plain.cache_creation_input_tokens == 0
+
+
+def test_a_document_is_read(claude: Anthropic) -> None:
+    document = {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "Hello!"}}
+    blocks = {"type": "document", "source": {"type": "content", "content": [{"type": "text", "text": "Hello!"}]}}
+    for one in (document, blocks):
+        answer = claude.messages.create(**{**HELLO, "messages": [{"role": "user", "content": [one]}]})
+        assert answer.content[0].text == ANSWER  # type: ignore[union-attr]
+
+
 # ------------------------------------------------------------------ Claude Code
 def claude_code(hash_: str, tools: int = 20, rules: int = 2000, **more: Any) -> dict[str, Any]:
     """What it sends for a plain `hi`: 120 KB, unless there are fewer tools and rules."""
@@ -230,8 +314,9 @@ def test_claude_code_is_answered_and_its_noise_does_not_break_the_cache(node: No
     assert [first[0]["type"], first[-1]["type"]] == ["message_start", "message_stop"]
     second = send(node, claude_code("9f8e7", **small))
     before, after = (events[0]["message"]["usage"] for events in (first, second))
-    assert before["input_tokens"] > 1000
-    assert after["cache_read_input_tokens"] >= before["input_tokens"] + before["cache_read_input_tokens"] - 64
+    assert before["cache_creation_input_tokens"] > 1000
+    read = sum(before[key] for key in before if key.endswith("input_tokens"))
+    assert after["cache_read_input_tokens"] >= read - 64
 
 
 def test_a_request_of_claude_codes_size_is_counted_and_refused_in_words_that_it_knows(node: Node) -> None:

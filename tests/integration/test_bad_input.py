@@ -41,6 +41,61 @@ CASES: list[tuple[str, dict[str, Any], str | None]] = [
 ]  # fmt: skip
 
 
+CYCLE = {"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}}
+NOWHERE = {"$ref": "#/$defs/nowhere"}
+OUTSIDE = {"$ref": "https://example.com/schema.json"}
+HUGE = {"enum": ["x" * 1000 + str(number) for number in range(300)]}
+BOMB = "((a{1000}){1000}){1000}"
+
+
+def deep(levels: int) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": "string"}
+    for _ in range(levels):
+        schema = {"items": schema}
+    return schema
+
+
+DEEP = deep(100)
+SCHEMAS: list[tuple[str, dict[str, Any]]] = [
+    ("a cycle", CYCLE),
+    ("a reference to nowhere", NOWHERE),
+    ("a reference to the outside", OUTSIDE),
+    ("a huge schema", HUGE),
+    ("a deep schema", DEEP),
+    ("a bomb of a pattern", {"type": "string", "pattern": BOMB}),
+]
+IDS = [case for case, _ in SCHEMAS]
+F = {"name": "f", "parameters": {"type": "object"}}
+
+
+def tools(*functions: dict[str, Any]) -> dict[str, Any]:
+    return {"tools": [{"type": "function", "function": function} for function in functions]}
+
+
+GRAMMARS: list[tuple[str, dict[str, Any], str]] = [
+    ("two formats", {"guided_choice": ["a"], "response_format": {"type": "json_object"}}, "guided_choice"),
+    ("no choice", {"guided_choice": []}, "guided_choice"),
+    ("a choice twice", {"guided_choice": ["a", "a"]}, "guided_choice"),
+    ("a bomb", {"guided_regex": BOMB}, "guided_regex"),
+    ("a long pattern", {"guided_regex": "a" * 100_000}, "guided_regex"),
+    ("a broken pattern", {"guided_regex": "foo("}, "guided_regex"),
+    ("a broken grammar", {"guided_grammar": "start: ("}, "guided_grammar"),
+    ("a schema as broken text", {"guided_json": "[" * 50_000}, "guided_json"),
+    ("an unknown format", {"response_format": {"type": "xml"}}, "response_format.type"),
+    ("two tools of a name", tools(F, F), "tools[1].function.name"),
+    ("an illegal name", tools(F, {"name": "rm -rf"}), "tools[1].function.name"),
+    ("a long name", tools({"name": "x" * 65}), "tools[0].function.name"),
+    ("an empty name", tools({"name": ""}), "tools[0].function.name"),
+    ("too many tools", tools(*({"name": f"f{number}"} for number in range(600))), "tools"),
+    ("required without tools", {"tool_choice": "required"}, "tool_choice"),
+    (
+        "an unknown tool",
+        {**tools(F), "tool_choice": {"type": "function", "function": {"name": "g"}}},
+        "tool_choice.function.name",
+    ),
+]
+
+
 @pytest.fixture(autouse=True)
 def _worker_lives_on(node: Node) -> Iterator[None]:
     before = node.worker()["pid"]
@@ -62,6 +117,59 @@ def test_a_wrong_value_is_a_400_naming_it(
     assert error["param"] == param
     assert error["type"] == "invalid_request_error"
     assert error["message"]
+
+
+@pytest.mark.parametrize(("case", "body", "param"), GRAMMARS, ids=[case for case, _, _ in GRAMMARS])
+def test_a_wrong_format_or_tool_is_a_400_naming_it(node: Node, case: str, body: dict[str, Any], param: str) -> None:
+    answer = node.chat(**body)
+    assert answer.status_code == 400, (case, answer.text[:500])
+    assert answer.json()["error"]["param"] == param
+
+
+@pytest.mark.parametrize(("case", "schema"), SCHEMAS, ids=IDS)
+def test_a_wrong_schema_is_a_400_naming_it(node: Node, case: str, schema: dict[str, Any]) -> None:
+    strict = tools({"name": "f", "parameters": schema, "strict": True})
+    wanted = {"type": "json_schema", "json_schema": {"name": "a", "schema": schema}}
+    for body, param in (
+        ({"response_format": wanted}, "response_format.json_schema.schema"),
+        ({"guided_json": schema}, "guided_json"),
+        (strict, "tools[0].function.parameters"),
+    ):
+        answer = node.chat(**body)
+        assert answer.status_code == 400, (case, answer.text[:500])
+        assert answer.json()["error"]["param"] == param
+        assert len(answer.text) < 1000
+
+
+@pytest.mark.parametrize(("case", "schema"), SCHEMAS, ids=IDS)
+def test_a_wrong_schema_in_anthropics_words(node: Node, case: str, schema: dict[str, Any]) -> None:
+    tool = {"name": "f", "input_schema": schema, "strict": True}
+    for more, path in (
+        ({"output_config": {"format": {"type": "json_schema", "schema": schema}}}, "output_config.format.schema: "),
+        ({"tools": [tool]}, "tools.0.input_schema: "),
+        ({"tools": [tool], "tool_choice": {"type": "any"}}, "tools.0.input_schema: "),
+    ):
+        answer = node.post("/v1/messages", json={"model": "demo-chat", "max_tokens": 5, "messages": HELLO, **more})
+        error = answer.json()
+        assert (answer.status_code, error["type"]) == (400, "error"), (case, answer.text[:500])
+        assert error["error"]["type"] == "invalid_request_error"
+        assert error["error"]["message"].startswith(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "path"), [("f", "tools.1.name: "), ("a b", "tools.1.name: "), ("x" * 129, "tools.1.name: ")]
+)
+def test_a_wrong_tool_in_anthropics_words(node: Node, name: str, path: str) -> None:
+    given = [{"name": one, "input_schema": {"type": "object"}} for one in ("f", name)]
+    body = {"model": "demo-chat", "max_tokens": 5, "messages": HELLO, "tools": given}
+    answer = node.post("/v1/messages", json=body)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["message"].startswith(path)
+
+
+def test_recursion_that_ends_is_no_mistake(node: Node) -> None:
+    tree = {"type": "object", "properties": {"kids": {"type": "array", "items": {"$ref": "#"}, "maxItems": 1}}}
+    assert node.chat(guided_json=tree, max_tokens=3).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,21 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from shared.messages import Accepted, ChoiceFinished, Delta, ReasoningDelta, TextDelta, ToolCallDelta
+from gateway.dialects.anthropic.server_tools import to_result_block, to_use_block
+from gateway.mcp.events import (
+    AnswerEvent,
+    ServerCallArguments,
+    ServerCallBegins,
+    ServerCallEnds,
+    ServerEvent,
+    TurnsExhausted,
+)
+from shared.messages import ChoiceFinished, ReasoningDelta, TextDelta, ToolCallDelta
 
 Payload = dict[str, Any]
 
 _EMPTY: dict[str, Payload] = {
-    "text": {"type": "text", "text": "", "citations": None},
+    "text": {"type": "text", "text": ""},  # no `citations: null`: the Vercel AI SDK takes a list or nothing
     "thinking": {"type": "thinking", "thinking": "", "signature": ""},
 }
 _DELTAS = {"text": ("text_delta", "text"), "thinking": ("thinking_delta", "thinking")}
@@ -23,14 +32,15 @@ class Blocks:
     def __init__(self, signature: str, show_thinking: bool) -> None:
         """`signature` is what clients want to see under a thought; it is opaque, and never read back."""
         self.finished: ChoiceFinished | None = None
+        self.paused = False  # the model would go on, in another request
         self._signature = signature
         self._show_thinking = show_thinking
         self._index = -1
-        self._open: str | int | None = None  # "text", "thinking" or the number of a call
+        self._open: str | int | None = None  # "text", "thinking" or the number of a call, or its id
         self._held = ("", "")  # kind and blanks of a block that may yet begin
 
-    def feed(self, event: Accepted | Delta) -> list[Payload]:
-        """The stream's events that one delta makes."""
+    def feed(self, event: AnswerEvent) -> list[Payload]:
+        """The stream's events that one event of the answer makes."""
         if isinstance(event, TextDelta):
             return self._write("text", event.text)
         if isinstance(event, ReasoningDelta):
@@ -40,6 +50,16 @@ class Blocks:
         if isinstance(event, ChoiceFinished):
             self.finished = event
             return self._close()
+        return self._server(event) if isinstance(event, ServerEvent) else []
+
+    def _server(self, event: ServerEvent) -> list[Payload]:
+        if isinstance(event, ServerCallBegins):
+            return self._begin(event.call, to_use_block(event))
+        if isinstance(event, ServerCallArguments):
+            return [self._delta({"type": "input_json_delta", "partial_json": event.arguments})]
+        if isinstance(event, ServerCallEnds):
+            return [*self._begin(event.call, to_result_block(event)), *self._close()]
+        self.paused = self.paused or isinstance(event, TurnsExhausted)
         return []
 
     def _write(self, kind: str, text: str) -> list[Payload]:
@@ -98,9 +118,9 @@ def fold(payloads: Iterable[Payload]) -> list[Payload]:
             else:
                 pieces[payload["index"]].append(next(delta[key] for key in delta if key != "type"))
     for block, texts in zip(blocks, pieces, strict=True):
-        if block["type"] == "tool_use":
+        if block["type"] in ("tool_use", "mcp_tool_use"):
             block["input"] = _input("".join(texts))
-        else:
+        elif block["type"] in _DELTAS:
             block[block["type"]] = "".join(texts)
     return blocks
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
-from gateway.dialects.anthropic.schema import CountRequest, ImageBlock, ToolResultBlock, UrlSource
+from gateway.dialects.anthropic.schema import CountRequest, DocumentBlock, ImageBlock, ToolResultBlock, UrlSource
 from gateway.media.source import Media, MediaSource
 from shared.errors import WrongModality
 from shared.messages import MediaPart
@@ -33,6 +34,15 @@ class ImageReader:
 
 
 def holds_images(request: CountRequest) -> bool:
-    blocks = [block for message in request.messages for block in message.content]
-    inner = [one for block in blocks if isinstance(block, ToolResultBlock) for one in block.content or ()]
-    return any(isinstance(block, ImageBlock) for block in (*blocks, *inner))
+    blocks: list[Any] = [block for message in request.messages for block in message.content]
+    while blocks:
+        block = blocks.pop()
+        if isinstance(block, ImageBlock):
+            return True
+        if isinstance(block, ToolResultBlock):
+            blocks += block.content or ()
+        elif isinstance(block, DocumentBlock) and isinstance(block.source.get("content"), list):
+            inner = block.source["content"]
+            if any(isinstance(one, dict) and one.get("type") == "image" for one in inner):
+                return True
+    return False

@@ -13,8 +13,11 @@ from dataclasses import replace
 from gateway.dialects.anthropic.media import ImageReader
 from gateway.dialects.anthropic.schema import (
     Block,
+    ContentSource,
     DocumentBlock,
     ImageBlock,
+    McpToolResultBlock,
+    McpToolUseBlock,
     Message,
     ResultBlock,
     SilentBlock,
@@ -26,7 +29,11 @@ from gateway.dialects.anthropic.schema import (
     ToolUseBlock,
 )
 from gateway.dialects.anthropic.validate import invalid, unsupported, validate
+from shared.errors import WrongModality
 from shared.messages import ChatMessage, MediaPart, TextPart, ToolCall
+
+# A tool's picture stays in an agent's history, where a refusal would end its session; so the model is told instead.
+UNSEEN = "[an image, which this model can't see]"
 
 # Claude Code's first system block holds a hash of its own, new with every request: no prefix would ever be found again.
 NOISE = "x-anthropic-billing-header:"
@@ -36,7 +43,7 @@ Part = TextPart | MediaPart
 
 def to_system(blocks: Sequence[TextBlock]) -> tuple[ChatMessage, ...]:
     """At most one message: the system prompt without what is noise."""
-    texts = (_without_noise(block.text) for block in blocks)
+    texts = (without_noise(block.text) for block in blocks)
     parts = tuple(TextPart(text) for text in texts if text)
     return (ChatMessage("system", parts),) if parts else ()
 
@@ -53,7 +60,8 @@ def to_messages(messages: Sequence[Message], images: ImageReader) -> tuple[ChatM
     return tuple(found)
 
 
-def _without_noise(text: str) -> str:
+def without_noise(text: str) -> str:
+    """A system block's text as the prompt has it."""
     return text.partition("\n")[2] if text.startswith(NOISE) else text
 
 
@@ -72,7 +80,7 @@ def _append(found: list[ChatMessage], message: ChatMessage) -> None:
 
 def _message(message: Message, at: str, images: ImageReader) -> list[ChatMessage]:
     if message.role == "assistant":
-        return _assistant(message.content, at)
+        return [one for start, blocks in _turns(message.content) for one in _assistant(blocks, at, start)]
     if message.role == "system":
         return _system(message.content, at)
     return _user(message.content, at, images)
@@ -91,36 +99,59 @@ def _user(blocks: Sequence[Block], at: str, images: ImageReader) -> list[ChatMes
     for index, block in enumerate(blocks):
         if isinstance(block, ToolResultBlock):
             found.append(_result(block, f"{at}.{index}", images))
-        elif isinstance(block, ToolUseBlock | ThinkingBlock):
+        elif isinstance(block, ToolUseBlock | McpToolUseBlock | McpToolResultBlock | ThinkingBlock):
             raise _misplaced(block, f"{at}.{index}", "user")
-        elif part := _part(block, f"{at}.{index}", images):
-            _append(found, ChatMessage("user", (part,)))
+        elif parts := _parts(block, f"{at}.{index}", images):
+            _append(found, ChatMessage("user", parts))
     if not found:
         raise invalid(at, "user messages must have non-empty content")
     return found
 
 
-def _assistant(blocks: Sequence[Block], at: str) -> list[ChatMessage]:
+def _turns(blocks: Sequence[Block]) -> list[tuple[int, Sequence[Block]]]:
+    """An answer's turns, by the positions where they begin: what follows results of server tools is another one."""
+    starts = [
+        index
+        for index in range(1, len(blocks))
+        if isinstance(blocks[index - 1], McpToolResultBlock) and not isinstance(blocks[index], McpToolResultBlock)
+    ]
+    ends = [*starts, len(blocks)]
+    return [(start, blocks[start:end]) for start, end in zip([0, *starts], ends, strict=True)]
+
+
+def _assistant(blocks: Sequence[Block], at: str, start: int) -> list[ChatMessage]:
     texts: list[Part] = []
     thoughts: list[str] = []
     calls: list[ToolCall] = []
-    for index, block in enumerate(blocks):
+    results: list[ChatMessage] = []
+    for index, block in enumerate(blocks, start):
         if isinstance(block, TextBlock):
             texts += [TextPart(block.text)] if block.text else []
         elif isinstance(block, ThinkingBlock):
             thoughts += [block.thinking] if block.thinking else []
-        elif isinstance(block, ToolUseBlock):
+        elif isinstance(block, ToolUseBlock | McpToolUseBlock):
             calls.append(ToolCall(block.id, block.name, json.dumps(block.input, ensure_ascii=False)))
+        elif isinstance(block, McpToolResultBlock):
+            results.append(_tool_message(block, [*(TextPart(one.text) for one in block.content or ())]))
         elif not isinstance(block, SilentBlock | ToolReferenceBlock):
             raise _misplaced(block, f"{at}.{index}", "assistant")
     if not (texts or thoughts or calls):
-        return []
-    return [ChatMessage("assistant", tuple(texts), reasoning=_joined(thoughts), tool_calls=tuple(calls))]
+        return results
+    said = ChatMessage("assistant", tuple(texts), reasoning=_joined(thoughts), tool_calls=tuple(calls))
+    return [said, *results]
 
 
 def _result(block: ToolResultBlock, at: str, images: ImageReader) -> ChatMessage:
-    inner = enumerate(block.content or ())
-    parts = [part for index, one in inner if (part := _part(one, f"{at}.content.{index}", images))]
+    parts: list[Part] = []
+    for index, one in enumerate(block.content or ()):
+        try:
+            parts += _parts(one, f"{at}.content.{index}", images)
+        except WrongModality:
+            parts.append(TextPart(UNSEEN))
+    return _tool_message(block, parts)
+
+
+def _tool_message(block: ToolResultBlock | McpToolResultBlock, parts: list[Part]) -> ChatMessage:
     if block.is_error:  # the wire has no mark for it, and neither have templates
         first = parts[0] if parts else None
         if isinstance(first, TextPart):
@@ -130,27 +161,32 @@ def _result(block: ToolResultBlock, at: str, images: ImageReader) -> ChatMessage
     return ChatMessage("tool", tuple(parts), tool_call_id=block.tool_use_id)
 
 
-def _part(block: Block | ResultBlock, at: str, images: ImageReader) -> Part | None:
-    """None for a block that holds nothing for a model."""
+def _parts(block: Block | ResultBlock, at: str, images: ImageReader) -> tuple[Part, ...]:
+    """Empty for a block that holds nothing for a model."""
     if isinstance(block, TextBlock):
-        return TextPart(block.text) if block.text else None
+        return (TextPart(block.text),) if block.text else ()
     if isinstance(block, ImageBlock):
-        return images.read(block, at)
+        return (images.read(block, at),)
     if isinstance(block, DocumentBlock):
-        return TextPart(_document(block, at))
+        return _document(block, at, images)
     if isinstance(block, ToolReferenceBlock):
-        return TextPart(f"The tool {block.tool_name} is available.")
-    return None
+        return (TextPart(f"The tool {block.tool_name} is available."),)
+    return ()
 
 
-def _document(block: DocumentBlock, at: str) -> str:
+def _document(block: DocumentBlock, at: str, images: ImageReader) -> tuple[Part, ...]:
     kind = block.source.get("type")
-    if kind != "text":
+    if kind not in ("text", "content"):
         raise unsupported(f"{at}.source", f"documents of type '{str(kind)[:32]}' are not supported; use 'text'")
     if block.citations is not None and block.citations.enabled:
         raise unsupported(f"{at}.citations", "citations are not supported")
-    source = validate(TextSource, block.source, f"{at}.source")
-    return "\n\n".join(text for text in (block.title, block.context, source.data) if text)
+    head = [text for text in (block.title, block.context) if text]
+    if kind == "text":
+        source = validate(TextSource, block.source, f"{at}.source")
+        return (TextPart("\n\n".join(filter(None, [*head, source.data]))),)
+    content = validate(ContentSource, block.source, f"{at}.source").content
+    inner = [part for index, one in enumerate(content) for part in _parts(one, f"{at}.source.content.{index}", images)]
+    return (*map(TextPart, head), *inner)
 
 
 def _joined(texts: Sequence[str]) -> str | None:

@@ -43,12 +43,19 @@ class TextSource(Lenient):
     data: str
 
 
+class ContentSource(Lenient):
+    """A document that is made of blocks."""
+
+    type: Literal["content"]
+    content: Annotated[list[TextBlock | ImageBlock], BeforeValidator(lambda value: _as_blocks(value))]
+
+
 class Citations(Lenient):
     enabled: bool | None = None
 
 
 class DocumentBlock(Lenient):
-    """`source` is read (`messages`) once it is known to be text."""
+    """`source` is read (`messages`) once it is known to be text or content."""
 
     type: Literal["document"]
     source: dict[str, Any]
@@ -89,6 +96,13 @@ class ToolUseBlock(Lenient):
     input: dict[str, Any]
 
 
+class McpToolUseBlock(Lenient):
+    type: Literal["mcp_tool_use"]
+    id: str = Field(min_length=1)
+    name: str = Field(min_length=1)
+    input: dict[str, Any]
+
+
 def _as_blocks(value: Any) -> Any:
     if isinstance(value, str):
         return [{"type": "text", "text": value}]
@@ -109,12 +123,21 @@ class ToolResultBlock(Lenient):
     is_error: bool | None = None
 
 
+class McpToolResultBlock(Lenient):
+    type: Literal["mcp_tool_result"]
+    tool_use_id: str = Field(min_length=1)
+    content: Annotated[list[TextBlock], BeforeValidator(_as_blocks)] | None = None
+    is_error: bool | None = None
+
+
 Block = Annotated[
     TextBlock
     | ImageBlock
     | DocumentBlock
     | ThinkingBlock
     | ToolUseBlock
+    | McpToolUseBlock
+    | McpToolResultBlock
     | ToolResultBlock
     | ToolReferenceBlock
     | SilentBlock,
@@ -148,14 +171,21 @@ class ToolChoice(Lenient):
 
 
 class Thinking(Lenient):
-    type: Literal["enabled", "adaptive", "disabled"]
+    type: Literal["enabled", "adaptive", "between_tools", "disabled"]
     budget_tokens: int | None = Field(None, ge=1, le=INT64_MAX)
     display: Literal["summarized", "omitted"] | None = None
 
 
+class OutputFormat(Lenient):
+    """`schema_` is `schema`, a name that pydantic keeps for itself."""
+
+    type: Literal["json_schema"]
+    schema_: dict[str, Any] = Field(alias="schema")
+
+
 class OutputConfig(Lenient):
     effort: Literal["low", "medium", "high", "xhigh", "max"] | None = None
-    format: dict[str, Any] | None = None
+    format: OutputFormat | None = None
 
 
 # ------------------------------------------------------------------ the requests
@@ -169,6 +199,7 @@ class CountRequest(Lenient):
     tool_choice: ToolChoice | None = None
     thinking: Thinking | None = None
     output_config: OutputConfig | None = None
+    output_format: OutputFormat | None = None
 
 
 class MessagesRequest(CountRequest):

@@ -29,3 +29,8 @@ def invalid(path: str, what: str) -> InvalidRequest:
 
 def unsupported(path: str, what: str) -> UnsupportedParameter:
     return UnsupportedParameter(f"{path}: {what}", param=path)
+
+
+def restated(error: InvalidRequest) -> InvalidRequest:
+    """A shared check's refusal (`Invalid schema for 'tools.0.input_schema': it is …`) as Anthropic would word it."""
+    return invalid(error.param or "", error.message.partition("': ")[2] or error.message)

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway.dialects.openai.server_tools import ServerCalls
+from gateway.mcp.events import AnswerEvent, ServerEvent
 from shared.errors import InternalError
 from shared.messages import (
     Accepted,
@@ -41,8 +43,8 @@ class Piece:
     stop_reason: str | int | None = None
 
 
-def to_piece(event: Accepted | Delta, include_reasoning: bool = True) -> Piece | None:
-    """None for an event that shows the client nothing."""
+def to_piece(event: Accepted | Delta, include_reasoning: bool = True, named_call: bool = False) -> Piece | None:
+    """None for an event that shows the client nothing. A call that was named ends with `stop`, as OpenAI has it."""
     if isinstance(event, TextDelta):
         return Piece(event.choice, {"content": event.text}, event.logprobs) if event.text or event.logprobs else None
     if isinstance(event, ReasoningDelta):
@@ -52,8 +54,36 @@ def to_piece(event: Accepted | Delta, include_reasoning: bool = True) -> Piece |
     if isinstance(event, ToolCallDelta):
         return Piece(event.choice, {"tool_calls": [_call_delta(event)]})
     if isinstance(event, ChoiceFinished):
-        return Piece(event.choice, finish_reason=event.reason, stop_reason=event.stop)
+        reason = "stop" if named_call and event.reason == "tool_calls" else event.reason
+        return Piece(event.choice, finish_reason=reason, stop_reason=event.stop)
     return None
+
+
+class OpenCalls:
+    """Watches the calls of one answer, to give one that ends without an argument its empty object."""
+
+    def __init__(self) -> None:
+        self._bare: dict[int, int] = {}  # choice -> its open call, while no argument text has come
+
+    def complete(self, event: Accepted | Delta) -> list[Accepted | Delta]:
+        """The event, behind the piece that was missing before it."""
+        if not isinstance(event, TextDelta | ToolCallDelta | ChoiceFinished):
+            return [event]
+        bare = self._bare.get(event.choice)
+        if isinstance(event, ToolCallDelta):
+            ends = event.call != bare
+            if event.arguments:
+                self._bare.pop(event.choice, None)
+            else:
+                self._bare[event.choice] = event.call
+        else:
+            # Empty text only brings tokens; an answer that was cut in a call's head keeps what it has.
+            ends = event.reason != "length" if isinstance(event, ChoiceFinished) else bool(event.text)
+            if ends:
+                self._bare.pop(event.choice, None)
+        if bare is None or not ends:
+            return [event]
+        return [ToolCallDelta(event.request, event.choice, bare, arguments="{}"), event]
 
 
 def _call_delta(event: ToolCallDelta) -> dict[str, Any]:
@@ -132,16 +162,25 @@ class _Choice:
 class Completion:
     """Folds the events of one request into a `chat.completion` object."""
 
-    def __init__(self, identity: Identity, n: int, *, logprobs: bool, include_reasoning: bool) -> None:
+    def __init__(
+        self, identity: Identity, n: int, *, logprobs: bool, include_reasoning: bool, named_call: bool = False
+    ) -> None:
         self._identity = identity
         self._choices = [_Choice() for _ in range(n)]
         self._logprobs = logprobs
         self._include_reasoning = include_reasoning
+        self._named_call = named_call
+        self._calls = OpenCalls()
+        self._server_calls = ServerCalls()
 
-    def add(self, event: Accepted | Delta) -> None:
-        piece = to_piece(event, self._include_reasoning)
-        if piece is not None:
-            self._choices[piece.choice].add(piece)
+    def add(self, event: AnswerEvent) -> None:
+        if isinstance(event, ServerEvent):
+            self._server_calls.piece(event)
+            return
+        for one in self._calls.complete(self._server_calls.spaced(event)):
+            piece = to_piece(one, self._include_reasoning, self._named_call)
+            if piece is not None:
+                self._choices[piece.choice].add(piece)
 
     def result(self, usage: Usage) -> dict[str, Any]:
         """Raises InternalError when a choice has not finished: an answer that was cut is not an answer."""
@@ -161,7 +200,7 @@ class Completion:
             raise InternalError("The model's answer ended early.")
         return {
             "index": index,
-            "message": choice.message(),
+            "message": choice.message() | self._server_calls.message(),
             "logprobs": to_logprobs(choice.logprobs) if self._logprobs else None,
             "finish_reason": choice.finish_reason,
             "stop_reason": choice.stop_reason,

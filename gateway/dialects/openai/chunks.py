@@ -5,11 +5,13 @@ The constant parts of a chunk are made once a request: a token costs one small J
 
 from __future__ import annotations
 
-from gateway.dialects.openai.answer import Identity, Piece, to_logprobs, to_piece, to_usage
+from gateway.dialects.openai.answer import Identity, OpenCalls, Piece, to_logprobs, to_piece, to_usage
 from gateway.dialects.openai.errors import error_body
 from gateway.dialects.openai.events import dump
+from gateway.dialects.openai.server_tools import ServerCalls
+from gateway.mcp.events import AnswerEvent, ServerEvent
 from shared.errors import InternalError, RequestError
-from shared.messages import Accepted, Delta, Usage
+from shared.messages import Usage
 
 DONE = b"data: [DONE]\n\n"
 
@@ -18,7 +20,14 @@ class ChunkWriter:
     """Renders one request's events: roles first, one finish a choice, then usage where it was asked for."""
 
     def __init__(
-        self, identity: Identity, n: int, *, logprobs: bool, include_reasoning: bool, include_usage: bool
+        self,
+        identity: Identity,
+        n: int,
+        *,
+        logprobs: bool,
+        include_reasoning: bool,
+        include_usage: bool,
+        named_call: bool = False,
     ) -> None:
         head = {
             "id": identity.id,
@@ -36,13 +45,20 @@ class ChunkWriter:
         self._logprobs = logprobs
         self._include_reasoning = include_reasoning
         self._include_usage = include_usage
+        self._named_call = named_call
+        self._calls = OpenCalls()
+        self._server_calls = ServerCalls()
 
-    def event(self, event: Accepted | Delta) -> bytes:
+    def event(self, event: AnswerEvent) -> bytes:
         """The bytes that one event sends to the client; empty for one that shows nothing."""
-        piece = to_piece(event, self._include_reasoning)
         text = "" if self._started else self._roles()
-        if piece is not None:
-            text += self._piece(piece)
+        if isinstance(event, ServerEvent):
+            call = self._server_calls.piece(event)
+            return (text + (self._piece(Piece(0, {"mcp_calls": [call]})) if call else "")).encode()
+        for one in self._calls.complete(self._server_calls.spaced(event)):
+            piece = to_piece(one, self._include_reasoning, self._named_call)
+            if piece is not None:
+                text += self._piece(piece)
         return text.encode()
 
     def end(self, usage: Usage) -> bytes:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 from gateway.dialects.openai.media import MediaReader
 from gateway.dialects.openai.schema import (
     AssistantMessage,
+    Function,
     FunctionTool,
     InputMessage,
     MediaContent,
@@ -16,6 +16,7 @@ from gateway.dialects.openai.schema import (
     RefusalContent,
     ToolMessage,
 )
+from gateway.dialects.schema_limits import check_tool_names, check_tool_schemas
 from shared.errors import InvalidRequest, UnsupportedParameter
 from shared.messages import ChatMessage, MediaPart, TextPart, Tool, ToolCall
 
@@ -68,17 +69,32 @@ def _parts(parts: Sequence[Part], at: str, media: MediaReader) -> tuple[TextPart
 
 
 def to_tools(tools: Sequence[FunctionTool]) -> tuple[Tool, ...]:
-    """Raises UnsupportedParameter for a tool that is not a function."""
-    return tuple(_tool(tool, f"tools[{index}]") for index, tool in enumerate(tools))
+    """Those of the client; an MCP server's the gateway knows.
+
+    Raises InvalidRequest for an illegal name or schema, UnsupportedParameter for a tool of another type.
+    """
+    own = {
+        f"tools[{index}]": _function(tool, f"tools[{index}]") for index, tool in enumerate(tools) if tool.type != "mcp"
+    }
+    check_tool_names([one.name for one in own.values()], [f"{at}.function.name" for at in own])
+    empty = {"type": "object", "properties": {}}
+    schemas = [(one.parameters or empty, f"{at}.function.parameters", bool(one.strict)) for at, one in own.items()]
+    return tuple(
+        Tool(one.name, one.description, schema, bool(one.strict))
+        for one, schema in zip(own.values(), check_tool_schemas(schemas), strict=True)
+    )
 
 
-def _tool(tool: FunctionTool, at: str) -> Tool:
+def schema_paths(tools: Sequence[FunctionTool]) -> tuple[str, ...]:
+    """Where each of the client's own tools has its schema."""
+    return tuple(f"tools[{index}].function.parameters" for index, tool in enumerate(tools) if tool.type != "mcp")
+
+
+def _function(tool: FunctionTool, at: str) -> Function:
     if tool.type != "function":
         raise UnsupportedParameter(
             f"Unsupported value for '{at}.type': only tools of type 'function' are supported.", param=f"{at}.type"
         )
-    function = tool.function
-    if function is None:
+    if tool.function is None:
         raise InvalidRequest(f"Missing required parameter: '{at}.function'.", param=f"{at}.function")
-    parameters = json.dumps(function.parameters or {"type": "object", "properties": {}}, ensure_ascii=False)
-    return Tool(function.name, function.description, parameters, bool(function.strict))
+    return tool.function

@@ -58,10 +58,10 @@ _HONOURED = table(
         "logprobs": "log-probabilities of the content's tokens",
         "top_logprobs": "0 to 20 alternatives a token; needs logprobs",
         "seed": "the same seed and parameters give the same answer on the same model",
-        "tools": "functions; strict is accepted, arguments are not yet held to their schema",
-        "tool_choice": "none or auto",
+        "tools": "functions; strict: a call's arguments always match the schema",
+        "tool_choice": "none, auto, required, a function, or allowed_tools; a call that has to be made always parses",
         "parallel_tool_calls": "false: at most one call an answer",
-        "response_format": "type text",
+        "response_format": "text, json_object or json_schema; the answer always matches, strict or not",
         "reasoning_effort": "handed to the chat template; none turns thinking off",
     },
 ) + table(
@@ -81,9 +81,29 @@ _HONOURED = table(
         "add_generation_prompt": "false: don't open a new assistant turn",
         "continue_final_message": "go on with the last assistant message",
         "include_reasoning": "false: leave the reasoning out of the answer",
+        "structured_outputs": "one of json, regex, choice, grammar (Lark), json_object: what the answer matches",
+        "guided_json": "the older name of structured_outputs.json",
+        "guided_regex": "the older name of structured_outputs.regex",
+        "guided_choice": "the older name of structured_outputs.choice",
+        "guided_grammar": "the older name of structured_outputs.grammar",
+        "thinking_token_budget": "tokens after which a thought is closed; -1: none",
         "chat_template_kwargs": "handed to the chat template",
         "mm_processor_kwargs": "fps and max_frames of videos; a part may bring its own",
     },
+)
+
+_HONOURED += tuple(
+    Parameter(name, Fate.HONOURED, note, origin)
+    for name, origin, note in (
+        ("thinking_budget", "dashscope", "thinking_token_budget under another name"),
+        ("reasoning_budget_tokens", "llama.cpp", "thinking_token_budget under another name"),
+        ("max_thinking_tokens", "nim", "thinking_token_budget under another name"),
+        ("enable_thinking", "dashscope", "handed to the chat template"),
+        ("thinking", "deepseek", "type enabled or disabled; budget_tokens"),
+        ("reasoning", "openrouter", "effort, max_tokens, enabled, and exclude, which leaves the reasoning out"),
+        ("separate_reasoning", "sglang", "false: the reasoning stays in the text"),
+        ("reasoning_format", "groq", "raw or none: it stays in the text; hidden: it is left out; else it is apart"),
+    )
 )
 
 _IGNORED = table(
@@ -101,7 +121,16 @@ _IGNORED = table(
         "prediction": "a hint for speed only",
         "verbosity": "a hint for OpenAI's models",
     },
-) + table(Fate.IGNORED, "vllm", {"request_id": "send the header x-request-id instead"})
+) + table(
+    Fate.IGNORED,
+    "vllm",
+    {
+        "request_id": "send the header x-request-id instead",
+        "guided_decoding_backend": "there is one backend",
+        "guided_whitespace_pattern": "white space is the backend's choice",
+        "stream_reasoning": "a stream always brings the reasoning as it comes",
+    },
+)
 
 
 def refused(name: str, note: str, *neutral: Any, origin: str = "vllm") -> Parameter:
@@ -122,14 +151,7 @@ _REFUSED = (
     refused("bad_words", "use logit_bias", []),
     refused("prompt_logprobs", "log-probabilities are of the answer only"),
     refused("logits_processors", "code doesn't travel in a request", []),
-    refused("guided_json", "structured answers are not supported yet"),
-    refused("guided_regex", "structured answers are not supported yet"),
-    refused("guided_choice", "structured answers are not supported yet"),
-    refused("guided_grammar", "structured answers are not supported yet"),
-    refused("guided_decoding_backend", "structured answers are not supported yet"),
-    refused("guided_whitespace_pattern", "structured answers are not supported yet"),
-    refused("structural_tag", "structured answers are not supported yet"),
-    refused("structured_outputs", "structured answers are not supported yet"),
+    refused("structural_tag", "use tools with strict schemas"),
     refused("echo", "the answer holds new text only", False),
     refused("truncate_prompt_tokens", "a prompt is taken whole or refused"),
     refused("spaces_between_special_tokens", "special tokens are written as the tokenizer has them", True),
@@ -140,7 +162,6 @@ _REFUSED = (
     refused("cache_salt", "the prefix cache is shared"),
     refused("return_tokens_as_token_ids", "use /tokenize", False),
     refused("return_token_ids", "use /tokenize", False),
-    refused("thinking_token_budget", "use max_tokens"),
     refused("kv_transfer_params", "there is no transfer between nodes"),
     refused("vllm_xargs", "there are no extension arguments", {}),
     refused("xtc_probability", "this sampler is not supported", 0, origin="mlx-lm"),

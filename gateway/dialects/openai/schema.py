@@ -10,16 +10,25 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 
+from gateway.dialects.openai.fields import (
+    INT64_MAX,
+    INT64_MIN,
+    MAX_CHOICES,
+    Count,
+    SamplingFields,
+    StopTexts,
+    StreamFields,
+    StreamOptions,
+    TokenId,
+)
 from gateway.dialects.openai.lenient import Lenient
+from gateway.dialects.openai.structured import ResponseFormat, StructuredFields
+from gateway.dialects.openai.thinking import Effort, ThinkingFields
 
-INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
-MAX_CHOICES = 32
+__all__ = ["INT64_MAX", "INT64_MIN", "MAX_CHOICES", "Count", "Effort", "ResponseFormat", "StopTexts", "StreamOptions"]
+
 ROLES = ("system", "developer", "user", "assistant", "tool")
 PARTS = ("text", "refusal", "image_url", "video_url", "input_audio", "audio_url", "file")
-
-TokenId = Annotated[int, Field(ge=0, lt=2**31)]
-Count = Annotated[int, Field(ge=1, le=INT64_MAX)]
-Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 
 # ------------------------------------------------------------------ content
@@ -179,65 +188,18 @@ class FunctionTool(Lenient):
 
 
 # ------------------------------------------------------------------ the request
-class StreamOptions(Lenient):
-    include_usage: bool | None = None
-    continuous_usage_stats: bool | None = None
-
-
-class ResponseFormat(Lenient):
-    type: str
-
-
-def _as_texts(value: Any) -> Any:
-    if value == "":
-        raise PydanticCustomError("empty", "it must not be empty")
-    if isinstance(value, str):
-        return [value]
-    if isinstance(value, list) or value is None:
-        return value
-    raise PydanticCustomError("expected", "a string or a list of strings")
-
-
-StopTexts = Annotated[list[Annotated[str, Field(min_length=1)]], BeforeValidator(_as_texts)]
-Bias = Annotated[float, Field(ge=-100, le=100)]
-
-
-class ChatRequest(Lenient):
+class ChatRequest(SamplingFields, StreamFields, StructuredFields, ThinkingFields):
     """The parameters that are honoured; `parameters.PARAMETERS` knows the fate of the others."""
 
     model: str = Field(min_length=1)
     messages: list[Message] = Field(min_length=1)
-
-    temperature: float | None = Field(None, ge=0, le=2)
-    top_p: float | None = Field(None, ge=0, le=1)
-    top_k: int | None = Field(None, ge=-1, le=INT64_MAX)
-    min_p: float | None = Field(None, ge=0, le=1)
-    presence_penalty: float | None = Field(None, ge=-2, le=2)
-    frequency_penalty: float | None = Field(None, ge=-2, le=2)
-    repetition_penalty: float | None = Field(None, gt=0, le=10)
-    seed: int | None = Field(None, ge=INT64_MIN, le=INT64_MAX)
-    n: int | None = Field(None, ge=1, le=MAX_CHOICES)
     max_tokens: Count | None = None
     max_completion_tokens: Count | None = None
-    min_tokens: int | None = Field(None, ge=0, le=INT64_MAX)
-    stop: StopTexts | None = Field(None, max_length=64)
-    stop_token_ids: list[TokenId] | None = None
-    logit_bias: dict[str, Bias] | None = None
-    allowed_token_ids: list[TokenId] | None = Field(None, min_length=1)
     logprobs: bool | None = None
     top_logprobs: int | None = Field(None, ge=0, le=20)
-    ignore_eos: bool | None = None
-    include_stop_str_in_output: bool | None = None
-    skip_special_tokens: bool | None = None
-
-    stream: bool | None = None
-    stream_options: StreamOptions | None = None
-    response_format: ResponseFormat | None = None
     tools: list[FunctionTool] | None = None
     tool_choice: str | dict[str, Any] | None = None
     parallel_tool_calls: bool | None = None
-    include_reasoning: bool | None = None
-    reasoning_effort: Effort | None = None
     chat_template_kwargs: dict[str, Any] | None = None
     mm_processor_kwargs: VideoOptions | None = None
     add_special_tokens: bool | None = None

@@ -25,7 +25,7 @@ _WANTED = {
     "int_from_float": "an integer",
     "finite_number": "a finite number",
 }
-_UNIONS = {"tool_choice": "a string or an object"}
+_UNIONS = dict.fromkeys(("tool_choice", "guided_json", "structured_outputs.json"), "a string or an object")
 _NAMES = {
     str: "a string",
     bool: "a boolean",

@@ -9,6 +9,7 @@ import pytest
 from shared.errors import (
     ContextLengthExceeded,
     InternalError,
+    InvalidRequest,
     ModelUnavailable,
     Overloaded,
     WorkerLost,
@@ -309,3 +310,13 @@ async def test_a_surrogate_is_named_by_its_place():
     body = rb'{"model": "chat", "messages": [{"role": "user", "content": "\ud800"}]}'
     error = json.loads((await post(make_node(), body)).body)["error"]
     assert error["param"] == "messages[0].content"
+
+
+# ------------------------------------------------------------------ what the worker names
+@pytest.mark.parametrize("body", [CHAT, STREAM], ids=["whole", "stream"])
+@pytest.mark.parametrize("name", ["guided_regex", "structured_outputs.regex"])
+async def test_a_grammar_that_cannot_be_compiled_is_named_by_the_clients_parameter(body, name):
+    node = make_node(lambda work: [InvalidRequest("no", param="structured_outputs.regex")])
+    given = {"guided_regex": "a"} if name == "guided_regex" else {"structured_outputs": {"regex": "a"}}
+    done = await post(node, body | given)
+    assert (done.status, json.loads(done.body)["error"]["param"]) == (400, name)

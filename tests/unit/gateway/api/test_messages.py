@@ -20,6 +20,7 @@ from shared.errors import (
     ContextLengthExceeded,
     DeadlineExceeded,
     InternalError,
+    InvalidRequest,
     ModelUnavailable,
     Overloaded,
     WorkerLost,
@@ -468,3 +469,32 @@ async def test_the_reference_describes_the_bodies():
     assert set(content["required"]) == {"model", "messages", "max_tokens"}
     assert "$defs" not in json.dumps(content)
     assert f"{PATH}/count_tokens" in routes
+
+
+# ------------------------------------------------------------------ what the worker names
+@WAYS
+async def test_a_refused_image_is_named_by_where_the_client_put_it(more):
+    """On the wire the system prompt is a message, and a tool's result is one of its own."""
+
+    def refuses(work):
+        at = next(index for index, one in enumerate(work.prompt.messages) if one.role == "tool")
+        where = f"messages[{at}].content[1]"
+        return [ContextLengthExceeded(f"the image at {where} is too large", param=where)]
+
+    node = make_node(refuses)
+    seeing = replace(node.registry["chat"], kind="vlm", capabilities=("image",))
+    node = replace(node, registry=Registry([seeing]))
+    image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "aaaa"}}
+    result = {"type": "tool_result", "tool_use_id": "t", "content": [{"type": "text", "text": "see"}, image]}
+    call = {"type": "tool_use", "id": "t", "name": "weather", "input": {}}
+    messages = [*HI, {"role": "assistant", "content": [call]}, {"role": "user", "content": [result]}]
+    done = await post(node, body(system="s", messages=messages, **more))
+    assert done.status == 400
+    assert "messages.2.content.0.content.1" in json.loads(done.body)["error"]["message"]
+
+
+async def test_a_grammar_that_cannot_be_compiled_is_named_by_the_clients_format():
+    node = make_node(lambda work: [InvalidRequest("no", param="response_format.json_schema.schema")])
+    shape = {"type": "json_schema", "schema": {"type": "object"}}
+    done = await post(node, body(output_config={"format": shape}))
+    assert json.loads(done.body)["error"]["message"] == "output_config.format.schema: no"

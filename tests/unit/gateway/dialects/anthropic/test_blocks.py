@@ -84,3 +84,9 @@ def test_the_finish_is_kept():
     blocks = Blocks("sig", True)
     assert blocks.feed(END) == []
     assert blocks.finished is END
+
+
+def test_a_text_block_has_no_null_in_it():
+    """Vercel's AI SDK takes a list of citations or none; null makes it refuse the whole answer."""
+    (start, *_rest) = payloads(say("a"), END)
+    assert start["content_block"] == {"type": "text", "text": ""}

@@ -6,12 +6,12 @@ import pytest
 
 from gateway.dialects.anthropic.media import ImageReader
 from gateway.dialects.anthropic.parameters import PARAMETERS
-from gateway.dialects.anthropic.request import options, parse_count, parse_messages, to_count, to_generate
+from gateway.dialects.anthropic.request import client_words, options, parse_count, parse_messages, to_count, to_generate
 from gateway.dialects.anthropic.schema import MessagesRequest
 from gateway.dialects.anthropic.tools import left_out
 from gateway.dialects.openai.parameters import Fate
 from shared.errors import InvalidRequest, UnsupportedParameter
-from shared.messages import ChatMessage, TextPart, Tool, ToolCall
+from shared.messages import ChatMessage, Grammar, MediaPart, TextPart, Tool, ToolCall
 
 HI = {"role": "user", "content": "hi"}
 TOOL = {"name": "read", "description": "Reads.", "input_schema": {"type": "object"}, "defer_loading": True}
@@ -46,6 +46,8 @@ def says(role, *texts):
     return ChatMessage(role, tuple(TextPart(one) for one in texts))
 
 
+SHAPE = {"type": "json_schema", "schema": {"type": "object"}}
+FORMAT = {"format": SHAPE}
 CACHE = {"cache_control": {"type": "ephemeral"}}
 USE = {"type": "tool_use", "id": "t1", "name": "read", "input": {"path": "é"}, **CACHE}
 RESULT = {"type": "tool_result", "tool_use_id": "t1", "content": "done", **CACHE}
@@ -153,10 +155,42 @@ def test_tool_choice():
 
 
 @pytest.mark.parametrize(
+    ("choice", "wanted"),
+    [
+        ({"type": "auto"}, ("auto", ())),
+        ({"type": "any"}, ("required", ())),
+        ({"type": "tool", "name": "read"}, ("required", ("read",))),
+    ],
+)
+def test_calls_that_have_to_be_made(choice, wanted):
+    more = {"tools": [TOOL, SEARCH], "output_config": FORMAT}
+    work = generate(**more, tool_choice=choice | {"disable_parallel_tool_use": True})
+    assert (work.tool_choice, work.callable_tools, work.parallel_tool_calls) == (*wanted, False)
+    assert (work.grammar is None) == (wanted[0] == "required")
+
+
+def test_any_needs_a_tool_of_the_clients():
+    for tools in ([], [SEARCH]):
+        with pytest.raises(InvalidRequest, match="tool_choice"):
+            generate(tools=tools, tool_choice={"type": "any"})
+
+
+@pytest.mark.parametrize("more", [{"output_config": {"format": SHAPE}}, {"output_format": SHAPE}])
+def test_a_format(more):
+    assert generate(**more).grammar == Grammar("json_schema", '{"type": "object"}')
+
+
+def test_what_a_worker_refuses_is_named_as_the_client_named_it():
+    request = parse_messages(body(tools=[SEARCH, TOOL], output_format=SHAPE))
+    words = client_words(request, to_generate(request, "r", ImageReader()).prompt, ImageReader())
+    assert words.told("tools[0].function.parameters", "")[0] == "tools.1.input_schema"
+    assert words.told("response_format.json_schema.schema", "")[0] == "output_format.schema"
+    assert words.told("stop", "")[0] == "stop_sequences"
+
+
+@pytest.mark.parametrize(
     ("choice", "says"),
     [
-        ({"type": "any"}, "tool_choice: forced"),
-        ({"type": "tool", "name": "read"}, "tool_choice: forced"),
         ({"type": "tool", "name": "web_search"}, "'web_search' (web_search_20250305)"),
         ({"type": "tool", "name": "nope"}, "Tool 'nope' not found"),
         ({"type": "tool"}, "tool_choice.tool.name: Field required"),
@@ -182,6 +216,19 @@ def test_choices_that_cannot_be_kept(choice, says):
 )
 def test_thinking(thinking, thinks):
     assert json.loads(prompt(thinking=thinking).template_kwargs) == {"enable_thinking": thinks}
+
+
+def test_a_thought_has_the_budget_that_was_given():
+    assert generate(thinking={"type": "enabled", "budget_tokens": 31999}).thinking_budget == 31999
+    assert generate(thinking={"type": "adaptive"}).thinking_budget is None
+    assert generate(thinking={"type": "disabled", "budget_tokens": 5}).thinking_budget is None
+
+
+def test_a_budget_over_the_limit_is_for_thoughts_between_calls():
+    asked = body(thinking={"type": "enabled", "budget_tokens": 32000}, tools=[TOOL])
+    with pytest.raises(InvalidRequest, match=r"must be greater than 'thinking\.budget_tokens'"):
+        parse_messages(asked)
+    assert parse_messages(asked, "a,interleaved-thinking-2025-05-14")
 
 
 def test_effort_goes_to_the_template():
@@ -240,10 +287,14 @@ def test_counting_reads_the_same_prompt():
         ({"tools": [{"name": "a"}]}, "tools.0.input_schema: Field required"),
         ({"tools": [{"type": "function", "name": "a"}]}, "tools.0.type: "),
         ({"thinking": {"type": "on"}}, "thinking.type: "),
-        ({"output_config": {"format": {"type": "json_schema", "schema": {}}}}, "output_config.format: "),
-        ({"mcp_servers": [{"type": "url"}]}, "mcp_servers"),
+        ({"output_config": {"format": {"type": "json_schema"}}}, "output_config.format.schema: Field required"),
+        ({"output_config": {"format": SHAPE | {"schema": {"$ref": "#"}}}}, "output_config.format.schema: '$ref'"),
+        ({"output_format": SHAPE | {"schema": {"$ref": "#/$defs/x"}}}, "output_format.schema: '$ref'"),
+        ({"output_format": {"type": "poem"}}, "output_format.type: "),
+        ({"tools": [TOOL | {"input_schema": {"$ref": "#"}}]}, "tools.0.input_schema: '$ref'"),
+        ({"tools": [TOOL | {"name": "x" * 129}]}, "tools.0.name: "),
+        ({"thinking": {"type": "enabled"}}, "thinking.enabled.budget_tokens: Field required"),
         ({"container": "c"}, "container"),
-        ({"output_format": {}}, "output_format"),
     ],
 )
 def test_refusals_name_the_parameter(more, says):
@@ -251,6 +302,15 @@ def test_refusals_name_the_parameter(more, says):
         generate(**more)
     assert says in caught.value.message
     assert caught.value.param
+
+
+def test_documents_of_blocks():
+    image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "aaaa"}}
+    source = {"type": "content", "content": [text("one"), image, text("two")]}
+    [message] = prompt(user({"type": "document", "source": source, "title": "Tale"})).messages
+    assert message.content == (TextPart("Tale"), TextPart("one"), MediaPart("image", 0), TextPart("two"))
+    plain = {"type": "document", "source": {"type": "content", "content": "one"}}
+    assert prompt(user(plain)).messages == (says("user", "one"),)
 
 
 def test_citations_are_refused():
@@ -270,7 +330,7 @@ def test_a_long_tag_is_not_said_back():
 # ------------------------------------------------------------------ the table
 def test_the_table_knows_every_honoured_parameter():
     honoured = {one.name for one in PARAMETERS if one.fate is Fate.HONOURED}
-    assert honoured == set(MessagesRequest.model_fields)
+    assert honoured == {*MessagesRequest.model_fields, "mcp_servers"}  # which `server_tools` reads
 
 
 def test_what_clients_send_besides_is_tolerated():

@@ -150,3 +150,36 @@ def test_an_error_event():
     assert parse(writer().error(error, USAGE)) == [wanted]
     [told] = parse(writer(include_usage=True).error(error, USAGE))
     assert (told["error"], told["usage"]["completion_tokens"]) == (wanted["error"], 3)
+
+
+def test_a_call_that_ends_without_an_argument_gets_its_empty_object():
+    chunks = play(
+        writer(),
+        ToolCallDelta("r", 0, 0, "call_a", "f"),
+        TextDelta("r", 0, "", tokens=(1,)),
+        ToolCallDelta("r", 0, 1, "call_b", "g"),
+        TextDelta("r", 0, "so"),
+        ToolCallDelta("r", 0, 2, "call_c", "h"),
+        ToolCallDelta("r", 0, 2, arguments="{"),
+        ToolCallDelta("r", 0, 2, arguments="}"),
+        ToolCallDelta("r", 0, 3, "call_d", "i"),
+        ChoiceFinished("r", 0, "tool_calls"),
+    )
+    arguments = {}
+    for chunk in chunks[:-1]:
+        for call in chunk["choices"][0]["delta"].get("tool_calls", ()):
+            arguments[call["index"]] = arguments.get(call["index"], "") + call["function"]["arguments"]
+    assert arguments == {0: "{}", 1: "{}", 2: "{}", 3: "{}"}
+
+
+def test_a_call_that_was_cut_in_its_head_stays_as_it_is():
+    chunks = play(writer(), ToolCallDelta("r", 0, 0, "call_a", "f"), ChoiceFinished("r", 0, "length"))
+    deltas = [chunk["choices"][0]["delta"].get("tool_calls") for chunk in chunks[:-1]]
+    assert [delta[0]["function"]["arguments"] for delta in deltas if delta] == [""]
+
+
+def test_a_call_that_was_named_ends_with_stop():
+    events = ToolCallDelta("r", 0, 0, "call_a", "f", "{}"), ChoiceFinished("r", 0, "tool_calls")
+    made = ChunkWriter(IDENTITY, 1, logprobs=False, include_reasoning=True, include_usage=False, named_call=True)
+    assert play(made, *events)[-2]["choices"][0]["finish_reason"] == "stop"
+    assert play(writer(), *events)[-2]["choices"][0]["finish_reason"] == "tool_calls"

@@ -16,7 +16,7 @@ from gateway.dialects.openai.request import (
 )
 from shared.codec import decode, encode
 from shared.errors import InvalidRequest, UnsupportedParameter
-from shared.messages import ChatMessage, Count, Detokenize, Generate, Prompt, Sampling, TextPart
+from shared.messages import ChatMessage, Count, Detokenize, Generate, Grammar, Prompt, Sampling, TextPart, Tool
 
 USER = {"role": "user", "content": "hi"}
 BASE = {"model": "m", "messages": [USER]}
@@ -136,10 +136,6 @@ def test_parameters_that_contradict(given, param):
 @pytest.mark.parametrize(
     ("given", "param"),
     [
-        ({"tool_choice": "required"}, "tool_choice"),
-        ({"tool_choice": {"type": "function", "function": {"name": "f"}}}, "tool_choice"),
-        ({"response_format": {"type": "json_object"}}, "response_format"),
-        ({"response_format": {"type": "json_schema", "json_schema": {}}}, "response_format"),
         (
             {"stream": True, "stream_options": {"continuous_usage_stats": True}},
             "stream_options.continuous_usage_stats",
@@ -150,6 +146,94 @@ def test_parameters_that_contradict(given, param):
 def test_parameters_that_wait_for_their_day(given, param):
     with pytest.raises(UnsupportedParameter) as caught:
         generate(**given)
+    assert caught.value.param == param
+
+
+@pytest.mark.parametrize(
+    ("choice", "wanted"),
+    [
+        ("auto", ("auto", ())),
+        ("required", ("required", ())),
+        ({"type": "function", "function": {"name": "g"}}, ("required", ("g",))),
+        (
+            {
+                "type": "allowed_tools",
+                "allowed_tools": {"mode": "auto", "tools": [{"type": "function", "function": {"name": "f"}}]},
+            },
+            ("auto", ("f",)),
+        ),
+        (
+            {
+                "type": "allowed_tools",
+                "allowed_tools": {"mode": "required", "tools": [{"type": "function", "function": {"name": "f"}}] * 2},
+            },
+            ("required", ("f",)),
+        ),
+    ],
+)
+def test_which_tools_may_or_have_to_be_called(choice, wanted):
+    tools = [*TOOLS, {"type": "function", "function": {"name": "g"}}]
+    work = generate(tools=tools, tool_choice=choice)
+    assert (work.tool_choice, work.callable_tools) == wanted
+    assert [tool.name for tool in work.prompt.tools] == ["f", "g"]
+    assert decode(encode(work)) == work
+
+
+@pytest.mark.parametrize(
+    ("choice", "param"),
+    [
+        ({"type": "function", "function": {"name": "nope"}}, "tool_choice.function.name"),
+        ({"type": "function"}, "tool_choice.function"),
+        ({"type": "custom", "custom": {"name": "f"}}, "tool_choice.type"),
+        ({"name": "f"}, "tool_choice.type"),
+        ({"type": "allowed_tools"}, "tool_choice.allowed_tools"),
+        ({"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": []}}, "tool_choice.allowed_tools.tools"),
+        ({"type": "allowed_tools", "allowed_tools": {"mode": "all", "tools": []}}, "tool_choice.allowed_tools.mode"),
+        (
+            {
+                "type": "allowed_tools",
+                "allowed_tools": {"mode": "auto", "tools": [{"type": "function", "function": {"name": "nope"}}]},
+            },
+            "tool_choice.allowed_tools.tools[0].function.name",
+        ),
+    ],
+)
+def test_choices_that_cannot_be_kept(choice, param):
+    with pytest.raises(InvalidRequest) as caught:
+        generate(tools=TOOLS, tool_choice=choice)
+    assert caught.value.param == param
+
+
+def test_required_without_tools():
+    with pytest.raises(InvalidRequest) as caught:
+        generate(tool_choice="required")
+    assert caught.value.param == "tool_choice"
+
+
+def test_a_format_binds_the_answer_and_not_the_calls_that_have_to_be_made():
+    wanted = {"response_format": {"type": "json_object"}, "tools": TOOLS}
+    assert generate(**wanted).grammar == Grammar("json_object")
+    assert generate(**wanted, tool_choice="required").grammar is None
+
+
+def test_strict_tools():
+    tools = [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}, "strict": True}}]
+    assert generate(tools=tools).prompt.tools == (Tool("f", None, '{"type": "object"}', strict=True),)
+
+
+@pytest.mark.parametrize(
+    ("function", "param"),
+    [
+        ({"name": "a b"}, "tools[1].function.name"),
+        ({"name": "x" * 65}, "tools[1].function.name"),
+        ({"name": "f"}, "tools[1].function.name"),
+        ({"name": "g", "parameters": {"$ref": "#"}}, "tools[1].function.parameters"),
+        ({"name": "g", "parameters": {"$ref": "#/$defs/x"}, "strict": True}, "tools[1].function.parameters"),
+    ],
+)
+def test_tools_that_are_none(function, param):
+    with pytest.raises(InvalidRequest) as caught:
+        generate(tools=[*TOOLS, {"type": "function", "function": function}])
     assert caught.value.param == param
 
 
@@ -182,6 +266,12 @@ def test_continuing_a_message():
 def test_prompt_switches():
     prompt = generate(add_generation_prompt=False, add_special_tokens=True).prompt
     assert (prompt.add_generation_prompt, prompt.add_special_tokens) == (False, True)
+
+
+def test_a_named_call_is_known_to_the_answer():
+    named = parse_chat(BASE | {"tools": TOOLS, "tool_choice": {"type": "function", "function": {"name": "f"}}})
+    assert options(named).named_call
+    assert not options(parse_chat(BASE | {"tools": TOOLS, "tool_choice": "required"})).named_call
 
 
 def test_options_for_the_answer():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.dialects.cohere import rerank
-from gateway.dialects.openai import embeddings, speech, transcription
+from gateway.dialects.openai import completions, embeddings, speech, transcription
 from gateway.dialects.openai.parameters import Fate, refuse_unsupported, unknown_names
 from shared.errors import UnsupportedParameter
 
@@ -13,9 +13,10 @@ ENDPOINTS = [
     (transcription.PARAMETERS, {"file", *transcription.TranscriptionRequest.model_fields}),
     (speech.PARAMETERS, set(speech.SpeechRequest.model_fields)),
     (embeddings.PARAMETERS, set(embeddings.EmbeddingsRequest.model_fields)),
+    (completions.PARAMETERS, set(completions.CompletionRequest.model_fields)),
     (rerank.PARAMETERS, set(rerank.RerankRequest.model_fields)),
 ]
-IDS = ["transcription", "speech", "embeddings", "rerank"]
+IDS = ["transcription", "speech", "embeddings", "completions", "rerank"]
 
 
 @pytest.mark.parametrize(("parameters", "fields"), ENDPOINTS, ids=IDS)
