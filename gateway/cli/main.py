@@ -13,6 +13,7 @@ COMMANDS = {
     "serve": "host models behind one address",
     "check": "validate a configuration and say whether it fits this machine",
     "status": "watch a running node",
+    "launch": "start a coding agent (claude, codex, opencode) on a node's model",
 }
 USAGE_ERROR = 2  # argparse's code, and ours for a configuration that can't be used
 INTERRUPTED = 130  # what shells report for Ctrl-C

@@ -47,12 +47,18 @@ class WorkerLine:
         return self.stage or self.state
 
 
-def fetch(url: str) -> dict[str, Any]:
+def root_of(url: str) -> str:
+    """The node's address as its paths are appended to it; people copy it with `/v1` too."""
+    return url.rstrip("/").removesuffix("/v1")
+
+
+def fetch(url: str, key: str | None = None) -> dict[str, Any]:
     """Asks a node for its status. Raises NodeUnreachable."""
     import httpx
 
+    headers = {"authorization": f"Bearer {key}"} if key else {}
     try:
-        answer = httpx.get(f"{url.rstrip('/').removesuffix('/v1')}/v1/status", timeout=TIMEOUT, trust_env=False)
+        answer = httpx.get(f"{root_of(url)}/v1/status", headers=headers, timeout=TIMEOUT, trust_env=False)
         answer.raise_for_status()
         status = answer.json()
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
