@@ -67,8 +67,10 @@ class Driver:
         elif not isinstance(prompt, Prompt):
             prompt = Prompt(tokens=tuple(prompt))
         wanted = Sampling(**({"temperature": 0.0} | sampling))
-        work = Generate(request, prompt, wanted, n, parse_reasoning=parse, parse_tools=parse)
-        self.answers[request] = Answer()
+        self.submit(Generate(request, prompt, wanted, n, parse_reasoning=parse, parse_tools=parse))
+
+    def submit(self, work: Generate) -> None:
+        self.answers[work.request] = Answer()
         self._take(self.engine.admit(self.engine.prepare(work, ())))
 
     def step(self, times: int = 1) -> None:

@@ -63,9 +63,9 @@ class Watched(VisionForward):
             self.encoded.append(job.request)
         return done
 
-    def prefill(self, tokens: mx.array, caches: list[Any], job: Any) -> None:
+    def prefill(self, tokens: mx.array, caches: list[Any], job: Any) -> mx.array:
         self.passes.append(("" if job is None else job.request, tokens.shape[1]))
-        super().prefill(tokens, caches, job)
+        return super().prefill(tokens, caches, job)
 
 
 class VisionDriver:

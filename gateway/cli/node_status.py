@@ -50,6 +50,11 @@ class WorkerLine:
         return self.stage or self.state
 
 
+def root_of(url: str) -> str:
+    """The node's address as its paths are appended to it; people copy it with `/v1` too."""
+    return url.rstrip("/").removesuffix("/v1")
+
+
 def fetch(url: str, key: str | None = None) -> dict[str, Any]:
     """Asks a node for its status. Raises NodeUnreachable."""
     return ask("GET", url, "/v1/status", key, TIMEOUT)
@@ -59,7 +64,7 @@ def ask(method: str, url: str, path: str, key: str | None, timeout: float | None
     """A node's answer to a command, a JSON object; `timeout` in seconds. Raises NodeUnreachable with its own words."""
     import httpx
 
-    address = url.rstrip("/").removesuffix("/v1") + path
+    address = root_of(url) + path
     headers = {"authorization": f"Bearer {key}"} if key else {}
     try:
         answer = httpx.request(method, address, timeout=timeout, trust_env=False, headers=headers)

@@ -2,6 +2,9 @@
 
 Two steps are in flight: while the device computes step n + 1, the host reads and sends the tokens of step n. A row that
 turns out to have ended in step n has then taken part in step n + 1 for nothing; its place is free before step n + 2.
+
+Where a row is bound by a grammar, the host needs the tokens of step n before the draw of step n + 1: the model's pass
+is started first, and the masks are made while the device computes it.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import mlx.core as mx
 from shared.messages import Alternative, TokenLogprob
 from workers.generation.detokenizer import Vocabulary
 from workers.generation.forward import Forward
+from workers.generation.grammar.masks import MaskBuffer
 from workers.generation.job import Row
 from workers.generation.kv import GroupedCache
 from workers.generation.layers import Group, Layers, RowState
@@ -34,13 +38,20 @@ class DecodeBatch:
     """Owns the rows' places, their caches and the sampler. `fused`: groups can share one pass over the weights."""
 
     def __init__(
-        self, forward: Forward, layers: Layers, vocab: Vocabulary, vocab_size: int, eos: frozenset[int]
+        self,
+        forward: Forward,
+        layers: Layers,
+        vocab: Vocabulary,
+        vocab_size: int,
+        eos: frozenset[int],
+        masks: MaskBuffer,
     ) -> None:
         self._forward = forward
         self._layers = layers
         self._vocab = vocab
         self._vocab_size = vocab_size
         self._eos = eos
+        self._masks = masks
         self.fused = False
         self.solo = not layers.mergeable
         self._groups: list[Group] = []
@@ -171,7 +182,8 @@ class DecodeBatch:
         rows = self.rows
         if rows and self._tokens is not None and self._sampler is not None:
             logits = self._logits(self._tokens, rows)
-            draw = self._sampler.sample(logits, [row.launched for row in rows], self._counts)
+            masks = self._bind(rows, previous, logits)
+            draw = self._sampler.sample(logits, [row.launched for row in rows], self._counts, masks)
             self._tokens = draw.tokens
             if self._counts is not None:
                 self._counts.add(draw.tokens)
@@ -183,6 +195,17 @@ class DecodeBatch:
             if self._launches % EVALUATE_EVERY == 0 and not self._layers.all_kv:
                 mx.eval([group.other_states for group in self._groups])
         return previous
+
+    def _bind(self, rows: list[Row], previous: _InFlight | None, logits: mx.array) -> mx.array | None:
+        """Masks for a batch with bound rows, made while the device computes the logits."""
+        if all(row.constraint is None for row in rows):
+            return None
+        mx.async_eval(logits)
+        if previous is not None:
+            for row, token in zip(previous.rows, _listed(previous.draw.tokens), strict=True):
+                if row.constraint is not None and not row.ended:
+                    row.constraint.take(token)
+        return self._masks.fill([None if row.ended else row.constraint for row in rows])
 
     def _logits(self, tokens: mx.array, rows: list[Row]) -> mx.array:
         """Logits of the next token, [rows, vocabulary]."""

@@ -38,7 +38,10 @@ class Vocabulary:
     def __init__(self, tokenizer: Any) -> None:
         self._wrapper = tokenizer
         inner = getattr(tokenizer, "_tokenizer", tokenizer)
-        self.special = frozenset(inner.all_special_ids)
+        added = inner.added_tokens_decoder.items()
+        self.special = frozenset(inner.all_special_ids) | {int(i) for i, token in added if token.special}
+        self._special_texts = {int(i): str(inner.convert_ids_to_tokens(int(i))) for i in self.special}
+        self._skips: dict[tuple[str, ...], frozenset[int]] = {}
         self._strip_first_space = False
         self._table = self._build(inner)
 
@@ -62,12 +65,21 @@ class Vocabulary:
             return str(self._wrapper.decode([token])).encode()
         return self._table[token] if token < len(self._table) else b""
 
-    def detokenizer(self, *, skip_special: bool, first: bool) -> Detokenizer:
-        """A fresh stream; `first` when its text starts a message rather than going on with one."""
-        skip = self.special if skip_special else frozenset()
+    def detokenizer(self, *, skip_special: bool, first: bool, keep: Sequence[str] = ()) -> Detokenizer:
+        """A fresh stream; `first` when its text starts a message rather than going on with one.
+
+        Special tokens that a text of `keep` consists of, or contains, are never skipped.
+        """
+        skip = self._skipped(tuple(keep)) if skip_special else frozenset()
         if self._table is None:
             return _General(self._wrapper.detokenizer, skip)
         return _Bytes(self._table, skip, strip=self._strip_first_space and first)
+
+    def _skipped(self, keep: tuple[str, ...]) -> frozenset[int]:
+        if keep not in self._skips:
+            texts = self._special_texts.items()
+            self._skips[keep] = frozenset(i for i, text in texts if not any(text in marker for marker in keep))
+        return self._skips[keep]
 
 
 class _Bytes:

@@ -24,7 +24,9 @@ from shared.messages import (
     Work,
 )
 from workers.generation import prompt as prompts
+from workers.generation.echo import read_echo
 from workers.generation.forward import Forward
+from workers.generation.grammar.answer import callable_tools
 from workers.generation.job import PreparedGenerate
 from workers.generation.loop import Answer, GenerationLoop
 from workers.platform.engine_args import EngineArgs
@@ -90,13 +92,15 @@ class GenerationEngine(ABC):
 
     def _prepare_generate(self, work: Generate, blobs: Sequence[memoryview]) -> PreparedGenerate:
         facts = self._facts
-        if work.prompt.tools and not self.loop.segments.tools:
+        if work.prompt.tools and self.loop.formats.calls_of(work) is None:
             raise InvalidRequest("this model's chat template knows no tools", param="tools")
+        callable_tools(work)
         read = self._read(work.prompt, blobs)
-        prompts.check_length(read.tokens, facts.context, work.sampling.max_tokens)
+        prompts.check_length(read.tokens, facts.context, work.sampling.max_tokens, _names(work.prompt))
+        echo, sampling = read_echo(work, read.tokens, facts.tokenizer)
         params = tuple(
             resolve(
-                work.sampling,
+                sampling,
                 defaults=self._defaults,
                 vocab_size=facts.vocab_size,
                 eos=facts.eos,
@@ -105,7 +109,8 @@ class GenerationEngine(ABC):
             )
             for index in range(work.n)
         )
-        return PreparedGenerate(work, read.tokens, params, read.keys, read.media)
+        params, constraints = self.loop.binder.bind(work, read.tokens, params)
+        return PreparedGenerate(work, read.tokens, params, read.keys, read.media, constraints, echo)
 
     def _detokenize(self, work: Detokenize) -> Answer:
         for index, token in enumerate(work.tokens):
@@ -133,3 +138,8 @@ class GenerationEngine(ABC):
 
     def close(self) -> None:
         self.loop.close()
+
+
+def _names(prompt: Prompt) -> str:
+    """The parameter that a prompt without messages came in."""
+    return "messages" if prompt.messages else "prompt"

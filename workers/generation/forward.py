@@ -33,8 +33,11 @@ class Forward(Protocol):
         """
         ...
 
-    def prefill(self, tokens: mx.array, caches: list[Any], job: Job | None) -> None:
-        """Runs prompt tokens [rows, new] into the caches; `job` (one row) goes on at `job.prefilled`, None: text."""
+    def prefill(self, tokens: mx.array, caches: list[Any], job: Job | None) -> mx.array:
+        """Runs prompt tokens [rows, new] into the caches; `job` (one row) goes on at `job.prefilled`, None: text.
+
+        Returns the logits [rows, new, vocabulary], which cost nothing unless they are evaluated.
+        """
         ...
 
     def decode(self, tokens: mx.array, caches: list[Any], rows: Sequence[Row]) -> mx.array:
@@ -60,8 +63,9 @@ class TextForward:
     def encode(self, job: Job) -> bool:
         return True
 
-    def prefill(self, tokens: mx.array, caches: list[Any], job: Job | None) -> None:
-        self._model(tokens, cache=caches)
+    def prefill(self, tokens: mx.array, caches: list[Any], job: Job | None) -> mx.array:
+        logits: mx.array = self._model(tokens, cache=caches)
+        return logits
 
     def decode(self, tokens: mx.array, caches: list[Any], rows: Sequence[Row]) -> mx.array:
         logits: mx.array = self._model(tokens[:, None], cache=caches)

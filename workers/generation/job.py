@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.messages import Generate, Usage
+from workers.generation.echo import Echo, PromptScores
+from workers.generation.grammar.constraint import Constraint
 from workers.generation.layers import RowState
 from workers.generation.output import RowOutput
 from workers.generation.prefix_cache import NO_MATCH, Match
@@ -14,13 +16,18 @@ from workers.platform.sampling import SamplingParams
 
 @dataclass(frozen=True, slots=True)
 class PreparedGenerate:
-    """What preprocessing hands over: the prompt's tokens and each choice's parameters; `keys` and `media` as in Job."""
+    """What preprocessing hands over: the prompt's tokens and each choice's parameters; `keys` and `media` as in Job.
+
+    `constraints`: what binds each choice; empty: nothing.
+    """
 
     work: Generate
     tokens: list[int]
     params: tuple[SamplingParams, ...]
     keys: list[int] | None = None
     media: Any = None
+    constraints: tuple[Constraint, ...] = ()
+    echo: Echo | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -30,6 +37,7 @@ class Row:
     job: Job
     params: SamplingParams
     output: RowOutput
+    constraint: Constraint | None = None
     tokens: list[int] = field(default_factory=list)  # what it has produced and we have seen
     launched: int = 0  # steps it took part in; one ahead of what we have seen
     ended: bool = False
@@ -49,6 +57,7 @@ class Job:
     keys: list[int]  # what the prefix cache knows the tokens by: an image's tokens look alike, its keys don't
     media: Any = None  # what the engine's `Forward` needs beside the tokens
     whole: bool = False  # the prompt can't be prefilled in chunks
+    echo: Echo | None = None
     rows: list[Row] = field(default_factory=list)
     match: Match = NO_MATCH
     caches: list[Any] | None = None  # while prefilling
@@ -57,6 +66,11 @@ class Job:
     waiting: list[Row] = field(default_factory=list)  # rows without a place in the batch yet
     cached: int = 0
     ended: bool = False
+
+    @property
+    def scored(self) -> PromptScores | None:
+        """Where the prompt's own log-probabilities go, if they are asked for."""
+        return None if self.echo is None else self.echo.scores
 
     @property
     def remaining(self) -> int:

@@ -11,19 +11,20 @@ from typing import Any
 
 import mlx.core as mx
 
-from shared.messages import Accepted, Delta, Failed, Finished, Stats
+from shared.messages import Accepted, ChoiceFinished, Delta, Failed, Finished, Stats
 from workers.generation.batch import DecodeBatch
 from workers.generation.detokenizer import Vocabulary
+from workers.generation.formats import Formats
 from workers.generation.forward import Forward
+from workers.generation.grammar.binder import Binder
+from workers.generation.grammar.compile import GrammarCompiler
+from workers.generation.grammar.masks import MaskBuffer
 from workers.generation.job import Job, PreparedGenerate, Row
 from workers.generation.layers import Group, Layers, RowState
-from workers.generation.output import RowOutput
 from workers.generation.prefill import Prefill
 from workers.generation.prefix_cache import PrefixCache
 from workers.generation.probe import Probe
 from workers.generation.schedule import Pacer
-from workers.generation.segments import Segments
-from workers.generation.tools import ToolParser
 from workers.platform.engine_args import EngineArgs
 
 
@@ -47,15 +48,19 @@ class GenerationLoop:
         self._eos = eos
         self._max_rows = args.max_num_seqs
         self._vocab = Vocabulary(tokenizer)
-        self.segments = Segments(tokenizer, args.reasoning_parser != "none", args.tool_call_parser != "none")
+        self.formats = Formats(tokenizer, self._vocab, eos, args.reasoning_parser, args.tool_call_parser)
         self._layers = Layers(forward.make_cache, forward.kv_type)
         self._cache: PrefixCache | None = None
         if args.enable_prefix_caching:
             self._cache = PrefixCache(args.prefix_cache_memory_bytes, checkpoints=not self._layers.all_kv)
-        self.batch = DecodeBatch(forward, self._layers, self._vocab, vocab_size, eos)
+        compiler = GrammarCompiler(tokenizer, vocab_size, eos)
+        self.binder = Binder(tokenizer, self._vocab, self.formats, compiler, eos)
+        masks = MaskBuffer(compiler.width or vocab_size)
+        self.batch = DecodeBatch(forward, self._layers, self._vocab, vocab_size, eos, masks)
         self.prefill = Prefill(forward, self._layers, self._cache)
         self._pacer = Pacer(args.max_num_batched_tokens)
         self.jobs: dict[str, Job] = {}
+        self._echoes: list[Job] = []  # prefilled, with a prompt to give back
         self._ready: list[Job] = []  # prefilled, with rows that wait for a place
         self._steps = self._prompt_tokens = self._cached_tokens = self._generated = 0
 
@@ -68,8 +73,7 @@ class GenerationLoop:
 
     @property
     def capabilities(self) -> tuple[str, ...]:
-        found = (("reasoning", self.segments.reasoning), ("tools", self.segments.tools))
-        return tuple(name for name, has in found if has)
+        return self.formats.capabilities
 
     # ------------------------------------------------------------ requests
     def admit(self, prepared: PreparedGenerate | Answer) -> Sequence[Accepted | Delta]:
@@ -77,17 +81,12 @@ class GenerationLoop:
             return (Accepted(prepared.request), *prepared.deltas)
         work = prepared.work
         keys = prepared.tokens if prepared.keys is None else prepared.keys
-        job = Job(work.request, prepared.tokens, keys, prepared.media)
-        machine = self.segments.machine(work.parse_reasoning, work.parse_tools and bool(work.prompt.tools))
-        tools = None
-        if work.prompt.tools:
-            tools = ToolParser(self._tokenizer, work.prompt.tools, single=not work.parallel_tool_calls)
-        fresh = not work.prompt.continue_final_message and bool(work.prompt.messages)
+        job = Job(work.request, prepared.tokens, keys, prepared.media, echo=prepared.echo)
+        prompt_end = self.formats.prompt_end(work, job.tokens)
         for choice, params in enumerate(prepared.params):
-            detokenizer = self._vocab.detokenizer(skip_special=params.skip_special_tokens, first=fresh)
-            state = self.segments.state(machine, job.tokens)
-            output = RowOutput(work.request, choice, params, detokenizer, machine, state, tools, self._eos)
-            job.rows.append(Row(job, params, output))
+            output = self.formats.output(work, choice, params, prompt_end)
+            constraint = prepared.constraints[choice] if prepared.constraints else None
+            job.rows.append(Row(job, params, output, constraint))
         job.waiting = list(job.rows)
         self.jobs[work.request] = job
         self.prefill.add(job)
@@ -95,16 +94,21 @@ class GenerationLoop:
 
     def cancel(self, request: str) -> Sequence[Delta]:
         """Drops a request's rows; their places are free at the next step."""
-        job = self.jobs.pop(request, None)
+        job = self.jobs.get(request)
         if job is None:
             return ()
+        return (self._end(job, "cancelled", "the request was cancelled"),)
+
+    def _end(self, job: Job, code: str, message: str, param: str | None = None) -> Failed:
+        """Ends all rows of a request, wherever they are."""
+        del self.jobs[job.request]
         job.ended = True
         for row in job.rows:
             row.ended = True
         self.prefill.remove(job)
         if job in self._ready:
             self._ready.remove(job)
-        return (Failed(request, "cancelled", "the request was cancelled", usage=job.usage),)
+        return Failed(job.request, code, message, param, job.usage)
 
     # ------------------------------------------------------------ a step
     def step(self) -> Sequence[Accepted | Delta]:
@@ -113,17 +117,18 @@ class GenerationLoop:
         self.batch.change(self._joining(), self._keep)
         previous = self.batch.launch()
         prefilled = self._prefill_chunk()
-        deltas = self._refused()
+        deltas = self._refused() + self._echoed()
         if previous is not None:
             for row, token, logprob in self.batch.collect(previous):
                 row.tokens.append(token)
                 self._generated += 1
-                deltas.extend(row.output.push(token, logprob, len(row.tokens)))
+                deltas.extend(row.output.push(token, logprob, self._produced(row, token)))
                 if row.output.finished is not None:
                     row.ended = True
                     deltas.extend(self._finish(row.job))
         elif prefilled != 0:
             mx.synchronize()
+        deltas.extend(self._broken())
         self._steps += 1
         if decoding and previous is not None and prefilled is not None:
             self._pacer.observe(time.perf_counter() - began, prefilled)
@@ -153,8 +158,38 @@ class GenerationLoop:
         for job in done:
             self._prompt_tokens += len(job.tokens)
             self._cached_tokens += job.cached
-        self._ready.extend(done)
+        self._ready.extend(job for job in done if job.echo is None or not job.echo.silent)
+        self._echoes.extend(job for job in done if job.echo is not None)
         return tokens
+
+    def _echoed(self) -> list[Delta]:
+        """Prompts that are given back, and the ends of requests that want nothing else."""
+        jobs, self._echoes = self._echoes, []
+        deltas: list[Delta] = []
+        for job in jobs:
+            if job.echo is None or job.ended:
+                continue
+            deltas.append(job.echo.delta(job.request, job.tokens, self._vocab))
+            if job.echo.silent:
+                for choice, row in enumerate(job.rows):
+                    row.ended = True
+                    deltas.append(ChoiceFinished(job.request, choice, "length"))
+                deltas.extend(self._finish(job))
+        return deltas
+
+    def _produced(self, row: Row, token: int) -> int:
+        """The number of the row's newest token. Where only a grammar's end is left, `min_tokens` has been served."""
+        ends = row.constraint is not None and row.constraint.matcher is not None and token in self._eos
+        return max(len(row.tokens), row.params.min_tokens + 1) if ends else len(row.tokens)
+
+    def _broken(self) -> list[Delta]:
+        """The ends of requests with a row whose grammar can't be followed any more."""
+        deltas: list[Delta] = []
+        for row in self.batch.rows:
+            error = row.constraint.error if row.constraint is not None and not row.ended else None
+            if error is not None:
+                deltas.append(self._end(row.job, error.code, error.message, error.param))
+        return deltas
 
     def _refused(self) -> list[Delta]:
         """The ends of requests whose preparation on the device failed."""
@@ -168,6 +203,8 @@ class GenerationLoop:
 
     def _keep(self, row: Row, group: Group, place: int) -> None:
         """A row leaves: what it has computed becomes a beginning for later prompts."""
+        if row.constraint is not None and row.ended:
+            self.binder.learn(row.constraint)
         if self._cache is None:
             return
         known = [*row.job.keys, *row.tokens]

@@ -1,15 +1,18 @@
 """From a row's tokens to its deltas: text, reasoning, tool calls, stop strings, the end.
 
-Order of the stages: token → bytes → text (`detokenizer`) → reasoning, tool or answer (mlx-lm's `TextStateMachine` on
-the model family's markers) → stop strings, which look at the answer only. Text that may still turn out to be a marker
-or a stop string is held back; nothing is lost when a row ends.
+Order of the stages: token → bytes → text (`detokenizer`) → thought or answer (`reasoning`) → calls or text (`calls`) →
+stop strings, which look at the answer's text only. Text that may still turn out to be a marker or a stop string is held
+back; nothing is lost when a row ends. Newlines with which templates frame a thought or a call are dropped.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+import re
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from itertools import takewhile
+from typing import TypeAlias
 
 from shared.messages import (
     ChoiceFinished,
@@ -20,58 +23,23 @@ from shared.messages import (
     TokenLogprob,
     ToolCallDelta,
 )
+from workers.generation.calls.format import Arguments, CallBegins, CallEnds, CallReader, Piece, Text
 from workers.generation.detokenizer import Detokenizer
-from workers.generation.tools import ToolParser
+from workers.generation.reasoning.format import Channel, ThoughtReader
+from workers.generation.stops import StopStrings
 from workers.platform.sampling import SamplingParams
 
-
-class StopStrings:
-    """Finds the first of some strings in text that arrives in pieces."""
-
-    def __init__(self, stops: Sequence[str], include: bool) -> None:
-        self._stops = tuple(stops)
-        self._include = include
-        self._held = ""
-
-    def feed(self, text: str) -> tuple[str, str | None]:
-        """Text that is certain not to belong to a stop string, and the stop string that was met."""
-        if not self._stops:
-            return text, None
-        self._held += text
-        found = [(at, -len(stop), stop) for stop in self._stops if (at := self._held.find(stop)) >= 0]
-        if found:
-            at, _, stop = min(found)
-            out = self._held[: at + len(stop) if self._include else at]
-            self._held = ""
-            return out, stop
-        keep = max(_overlap(self._held, stop) for stop in self._stops)
-        out, self._held = self._held[: len(self._held) - keep], self._held[len(self._held) - keep :]
-        return out, None
-
-    def rest(self) -> str:
-        held, self._held = self._held, ""
-        return held
-
-
-def _overlap(text: str, stop: str) -> int:
-    """Length of the longest end of `text` that begins `stop`."""
-    for size in range(min(len(text), len(stop) - 1), 0, -1):
-        if text.endswith(stop[:size]):
-            return size
-    return 0
-
-
-@dataclass(slots=True)
-class _Piece:
-    """What one push produced, before it is a delta."""
-
-    text: str = ""
-    reasoning: str = ""
-    calls: list[ToolCallDelta] = field(default_factory=list)
+_PARTS = re.compile(r"(?=[<\[])")  # before every marker: where a call begins or ends, thoughts count no more, or again
+_Told: TypeAlias = ReasoningDelta | TextDelta | ToolCallDelta
 
 
 class RowOutput:
-    """The output side of one row (one choice of one request). `push` returns deltas; `finished` holds the end."""
+    """The output side of one row (one choice of one request). `push` returns deltas; `finished` holds the end.
+
+    `thoughts`, `calls` None: neither is looked for. `single`: the answer ends with its first call. `ends`: texts of the
+    end-of-sequence tokens that are markup to a reader. `unclosed`: a second call reader, for a row that its model ends
+    with a call without having closed its thought (Qwen 3.5 and Kimi K2 do); calls elsewhere in a thought are none.
+    """
 
     def __init__(
         self,
@@ -79,10 +47,13 @@ class RowOutput:
         choice: int,
         params: SamplingParams,
         detokenizer: Detokenizer,
-        machine: Any,
-        state: Any,
-        tools: ToolParser | None,
+        thoughts: ThoughtReader | None,
+        calls: CallReader | None,
         eos: frozenset[int],
+        *,
+        single: bool = False,
+        ends: Mapping[int, str] | None = None,
+        unclosed: CallReader | None = None,
     ) -> None:
         self.request = request
         self.choice = choice
@@ -90,135 +61,213 @@ class RowOutput:
         self.reasoning_tokens = 0
         self._params = params
         self._detokenizer = detokenizer
-        self._machine = machine
-        self._state = state
-        self._stops = StopStrings(params.stop, params.include_stop)
-        self._tools = tools
+        self._thoughts = thoughts
+        self._reader = calls
         self._eos = eos
-        self._tool_text = ""
+        self._single = single
+        self._ends = ends or {}
+        self._unclosed = unclosed
+        self._thought_text: list[str] = []  # of the thought that is open
+        self._stops = StopStrings(params.stop, params.include_stop)
+        self._channel: Channel = "reasoning" if self.thinking else "answer"
+        self._thought = self.thinking  # there was one
         self._calls = 0
-        self._before = state[0]  # the segment's state, to notice its change
-        self._thought = self._before == "reasoning"
+        self._in_call = False
+        self._over = False  # nothing that follows counts
+        self._met: str | None = None  # the stop string
         self._trim = True  # newlines at the start of a segment belong to the template
-        self._held_newlines = ""
+        self._newlines = ""  # at the end of what was told: the template's if a thought ends or a call follows
+        self._told: list[_Told] = []
         self._logprobs: list[TokenLogprob] = []
         self._tokens: list[int] = []
+
+    @property
+    def thinking(self) -> bool:
+        """Whether the next token belongs to a thought."""
+        return self._thoughts is not None and self._thoughts.thinking
 
     def push(self, token: int, logprob: TokenLogprob | None, produced: int) -> list[Delta]:
         """Takes the row's next token; `produced` counts it."""
         self._tokens.append(token)
-        if self._state[0] == "reasoning":
+        if self.thinking:
             self.reasoning_tokens += 1
         if token in self._params.stop_token_ids and produced > self._params.min_tokens:
+            self._take(self._ends.get(token, ""))
             return self._end("stop", None if token in self._eos else token)
         if logprob is not None:  # a token that ends the answer is no part of it
             self._logprobs.append(logprob)
-        piece = _Piece()
-        stop = self._take(self._detokenizer.add(token), piece)
-        if stop is not None:
-            return [*self._deltas(piece), *self._close("stop", stop)]
-        if self._calls and self._tools is not None and self._tools.single:
-            piece.text += self._stops.rest()
-            return [*self._deltas(piece), *self._close("stop", None)]
+        self._take(self._detokenizer.add(token))
+        if self._over:
+            return self._close("stop", self._met)
         if produced >= self._params.max_tokens:
-            return self._end("length", None, piece)
-        return self._deltas(piece)
+            return self._end("length", None)
+        return self._deltas()
 
-    def _end(self, reason: FinishReason, stop: str | int | None, piece: _Piece | None = None) -> list[Delta]:
+    # ------------------------------------------------------------ the end
+    def _end(self, reason: FinishReason, stop: str | int | None) -> list[Delta]:
         """Ends the row and lets go of everything that was held back."""
-        piece = piece or _Piece()
-        met = self._take(self._detokenizer.finish(), piece)
-        if met is None:
-            self._state, rest, name = self._machine.flush(self._state)
-            met = self._segment(name, rest, piece)
-        if met is None and self._tool_text:
-            met = self._end_tool(piece, cut=self._tools is None or self._tools.closes)
-        if met is None:
-            piece.text += self._stops.rest()
-        else:
-            reason, stop = "stop", met
-        return [*self._deltas(piece), *self._close(reason, stop)]
+        self._take(self._detokenizer.finish())
+        if self._thoughts is not None and not self._over:
+            self._divided(self._thoughts.finish())
+        if self._reader is not None and not self._over:
+            self._read(self._reader.finish())
+        if self._met is not None:
+            reason, stop = "stop", self._met
+        elif reason == "stop" and stop is None and self.thinking:
+            self._read(self._calls_at_the_end())
+        return self._close(reason, stop)
+
+    def _calls_at_the_end(self) -> list[Piece]:
+        """The calls with which a thought that was never closed ends."""
+        if self._unclosed is None:
+            return []
+        pieces = [*self._unclosed.feed("".join(self._thought_text)), *self._unclosed.finish()]
+        calls: list[Piece] = [piece for piece in pieces if not isinstance(piece, Text)]
+        after = list(takewhile(lambda piece: isinstance(piece, Text), reversed(pieces)))
+        whole = sum(isinstance(piece, CallEnds) for piece in calls) == sum(isinstance(p, CallBegins) for p in calls)
+        blank = not "".join(piece.text for piece in after if isinstance(piece, Text)).strip()
+        return calls if whole and blank else []
 
     def _close(self, reason: FinishReason, stop: str | int | None) -> list[Delta]:
+        self._let_go()
+        if self._channel == "answer":
+            self._show(self._newlines)
         if self._calls and reason == "stop":
             reason = "tool_calls"
         self.finished = ChoiceFinished(self.request, self.choice, reason, stop)
-        if not self._tokens:
-            return [self.finished]
-        kind = ReasoningDelta if self._before == "reasoning" else TextDelta
-        return [kind(self.request, self.choice, "", *self._drain()), self.finished]
+        deltas = self._deltas()
+        if self._tokens:
+            kind = ReasoningDelta if self._channel == "reasoning" else TextDelta
+            deltas.append(kind(self.request, self.choice, "", *self._drain()))
+        return [*deltas, self.finished]
 
-    def _take(self, text: str, piece: _Piece) -> str | None:
-        """Sends new text through the stages; returns the stop string it met."""
-        if not text:
-            return None
-        self._state, segments = self._machine.split(self._state, text)
-        for name, part in segments:
-            stop = self._segment(name, part, piece)
-            if stop is not None:
-                return stop
-        return None
+    def _let_go(self) -> None:
+        """What was held for a stop string, unless one was met, is text."""
+        if self._met is None and (held := self._stops.rest()):
+            self._hold_newlines(held)
 
-    def _segment(self, name: str, text: str, piece: _Piece) -> str | None:
-        if name != self._before:
-            was, self._before = self._before, name
-            self._thought = self._thought or name == "reasoning"
-            self._trim, self._held_newlines = True, ""
-            stop = self._end_tool(piece, cut=False) if was == "tool" else None
-            if stop is not None:
-                return stop
-        if name == "tool":
-            self._tool_text += text
-            return None
-        text = self._without_frame(text, hold_end=name == "reasoning")
-        if name == "reasoning":
-            piece.reasoning += text
-            return None
-        return self._answer(text, piece)
+    # ------------------------------------------------------------ the stages
+    def _take(self, text: str) -> None:
+        if not text or self._over:
+            return
+        if self._thoughts is None:
+            self._answer(text)
+            return
+        for part in _PARTS.split(text) if self._reader is not None else (text,):
+            if self._over:
+                return
+            if self._in_call:  # its arguments may quote markers of thoughts
+                self._divided(self._thoughts.finish())
+                self._answer(part)
+            else:
+                self._divided(self._thoughts.feed(part))
 
-    def _answer(self, text: str, piece: _Piece) -> str | None:
-        out, stop = self._stops.feed(text)
-        piece.text += out
-        return stop
+    def _divided(self, parts: Iterable[tuple[Channel, str]]) -> None:
+        for channel, text in parts:
+            if self._over:
+                return
+            if channel != self._channel:
+                self._turn(channel)
+            if channel == "reasoning":
+                self._reason(text)
+            else:
+                self._answer(text)
 
-    def _without_frame(self, text: str, hold_end: bool) -> str:
-        """Drops the newlines with which templates frame a segment."""
+    def _turn(self, channel: Channel) -> None:
+        if channel == "reasoning":
+            self._let_go()
+            self._show(self._newlines)
+        self._channel, self._trim, self._newlines = channel, True, ""
+        self._thought = True
+        self._thought_text = []
+
+    def _reason(self, text: str) -> None:
+        if self._unclosed is not None:
+            self._thought_text.append(text)
+        text = self._newlines + self._without_frame(text)
+        shown = text.rstrip("\n")
+        self._newlines = text[len(shown) :]
+        if shown:
+            self._tell(ReasoningDelta(self.request, self.choice, shown))
+
+    def _answer(self, text: str) -> None:
+        self._read((Text(text),) if self._reader is None else self._reader.feed(text))
+
+    def _read(self, pieces: Iterable[Piece]) -> None:
+        for piece in pieces:
+            self._in_call = isinstance(piece, CallBegins | Arguments)
+            match piece:
+                case Text():
+                    self._say(piece.text)
+                case CallBegins():
+                    self._let_go()
+                    self._newlines = ""
+                    call_id = piece.id or f"call_{uuid.uuid4().hex[:24]}"
+                    self._tell(ToolCallDelta(self.request, self.choice, self._calls, call_id, piece.name))
+                    self._calls += 1
+                case Arguments():
+                    self._tell(ToolCallDelta(self.request, self.choice, self._calls - 1, arguments=piece.text))
+                case CallEnds():
+                    self._trim = True
+                    self._over = self._single
+            if self._over:
+                return
+
+    def _say(self, text: str) -> None:
+        out, self._met = self._stops.feed(self._without_frame(text))
+        self._hold_newlines(out)
+        self._over = self._met is not None
+
+    def _without_frame(self, text: str) -> str:
+        """Drops the newlines with which templates begin a segment."""
         if self._trim and (self._thought or self._calls):
             text = text.lstrip("\n")
             self._trim = not text
-        if not hold_end:
-            return text
-        text = self._held_newlines + text
-        kept = text.rstrip("\n")
-        self._held_newlines = text[len(kept) :]
-        return kept
+        return text
 
-    def _end_tool(self, piece: _Piece, cut: bool) -> str | None:
-        """Turns the collected tool text into calls; text that is no call is an answer as it stands."""
-        text, self._tool_text = self._tool_text, ""
-        parsed = self._tools.parse(text) if self._tools and not cut else None
-        if parsed is None:
-            return self._answer(self._tools.restore(text, closed=not cut) if self._tools else text, piece)
-        if self._tools is not None and self._tools.single:
-            parsed = parsed[: 1 - self._calls]
-        for call in parsed:
-            piece.calls.append(
-                ToolCallDelta(self.request, self.choice, self._calls, call.id, call.name, call.arguments)
-            )
-            self._calls += 1
-        return None
+    def _hold_newlines(self, text: str) -> None:
+        """Shows text, its last newlines only once it is known that no call follows them."""
+        text = self._newlines + text
+        shown = text if self._reader is None else text.rstrip("\n")
+        self._newlines = text[len(shown) :]
+        self._show(shown)
 
-    def _deltas(self, piece: _Piece) -> list[Delta]:
-        deltas: list[Delta] = []
-        if piece.reasoning:
-            tokens = ((), ()) if piece.text else self._drain()  # log-probabilities belong to the answer
-            deltas.append(ReasoningDelta(self.request, self.choice, piece.reasoning, *tokens))
-        if piece.text:
-            deltas.append(TextDelta(self.request, self.choice, piece.text, *self._drain()))
-        deltas.extend(piece.calls)
-        return deltas
+    # ------------------------------------------------------------ deltas
+    def _show(self, text: str) -> None:
+        if text:
+            self._tell(TextDelta(self.request, self.choice, text))
+
+    def _tell(self, delta: _Told) -> None:
+        """Adds a delta to this push's, or to the one before it if they go on with the same."""
+        if self._told and (merged := _merged(self._told[-1], delta)) is not None:
+            self._told[-1] = merged
+        else:
+            self._told.append(delta)
+
+    def _deltas(self) -> list[Delta]:
+        """This push's deltas. Its tokens go with the last of the answer's text, else of the thought."""
+        told, self._told = self._told, []
+        for kind in (TextDelta, ReasoningDelta):
+            for place in reversed(range(len(told))):
+                if isinstance(delta := told[place], kind):
+                    logprobs, tokens = self._drain()
+                    told[place] = replace(delta, logprobs=logprobs, tokens=tokens)
+                    return list(told)
+        return list(told)
 
     def _drain(self) -> tuple[tuple[TokenLogprob, ...], tuple[int, ...]]:
         logprobs, tokens = tuple(self._logprobs), tuple(self._tokens)
         self._logprobs, self._tokens = [], []
         return logprobs, tokens
+
+
+def _merged(first: _Told, more: _Told) -> _Told | None:
+    """Both as one delta, where the second goes on with the first."""
+    match first:
+        case TextDelta() if isinstance(more, TextDelta):
+            return replace(first, text=first.text + more.text)
+        case ReasoningDelta() if isinstance(more, ReasoningDelta):
+            return replace(first, text=first.text + more.text)
+        case ToolCallDelta() if isinstance(more, ToolCallDelta) and more.call == first.call:
+            return replace(first, arguments=first.arguments + more.arguments)
+    return None

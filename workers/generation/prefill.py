@@ -18,12 +18,20 @@ from workers.generation.schedule import Chunk, plan_prefill
 
 
 class Prefill:
-    """Owns the prompts that wait; `together`: prompts of unequal length may share a pass."""
+    """Owns the prompts that wait; `together`: prompts of unequal length may share a pass.
 
-    def __init__(self, forward: Forward, layers: Layers, cache: PrefixCache | None) -> None:
+    `turn_ends`: tokens that end a turn of a chat. A model whose layers can't be cut at any token gets checkpoints behind
+    the first and the last of them, so that another question under the same system prompt, or after the same turns,
+    finds one.
+    """
+
+    def __init__(
+        self, forward: Forward, layers: Layers, cache: PrefixCache | None, turn_ends: frozenset[int] = frozenset()
+    ) -> None:
         self._forward = forward
         self._layers = layers
         self._cache = cache
+        self._turn_ends = frozenset() if layers.all_kv or cache is None else turn_ends
         self._jobs: list[Job] = []
         self._turn = 0
         self._seen = 0  # inserts of the cache when the waiting prompts were last matched
@@ -39,7 +47,7 @@ class Prefill:
 
     def match(self, job: Job) -> None:
         """Takes the longest stored beginning of a prompt that has not started."""
-        if self._cache is None:
+        if self._cache is None or job.scored is not None:  # a token that isn't computed has no score
             return
         match = self._cache.match(job.keys, len(job.keys) - 1)
         if match.length > job.match.length and self._forward.usable(job, match.length) == match.length:
@@ -63,7 +71,7 @@ class Prefill:
                     self.match(job)
         self._turn += 1
         sizes = [job.remaining for job in self._jobs]
-        together = [self.together and job.media is None for job in self._jobs]
+        together = [self.together and job.media is None and job.scored is None for job in self._jobs]
         chunks = plan_prefill(sizes, budget, self._turn, together)
         jobs = [(self._jobs[chunk.index], chunk) for chunk in chunks]
         if not all(self._encoded(job) for job, _ in jobs):
@@ -75,7 +83,7 @@ class Prefill:
         done = [job for job, _ in jobs if job.state is not None]
         for job in done:
             self._jobs.remove(job)
-            self._store(job)
+            self._store(job, job.state)
             job.match = NO_MATCH  # lets go of its arrays
         return done, longer + sum(chunk.tokens for chunk in chunks)
 
@@ -88,17 +96,21 @@ class Prefill:
             return False
 
     def _run(self, job: Job, chunk: Chunk) -> int:
-        """Returns how many tokens more than the chunk's were computed, because the prompt can't be cut."""
+        """Returns how many tokens more than the chunk's were computed, because the prompt is cut elsewhere or nowhere."""
         longer = 0
         if job.caches is None:
             job.caches = self._layers.single(job.match)
         if chunk.tokens:
-            end = len(job.tokens) - 1 if job.whole else job.prefilled + chunk.tokens
+            end = len(job.tokens) - 1 if job.whole else self._cut(job, job.prefilled + chunk.tokens)
             tokens = job.tokens[job.prefilled : end]
             longer = len(tokens) - chunk.tokens
-            self._forward.prefill(mx.array(tokens)[None], job.caches, job)
+            logits = self._forward.prefill(mx.array(tokens)[None], job.caches, job)
+            if job.scored is not None:
+                job.scored.add(logits, job.tokens[job.prefilled + 1 : end + 1])
             mx.async_eval([cache.state for cache in job.caches])
             job.prefilled = end
+        if job.remaining and job.prefilled in self._checkpoints(job):
+            self._store(job, self._layers.state(job.caches, job.prefilled))
         if not job.remaining:
             job.state = self._layers.state(job.caches, job.prefilled)
             job.caches = None
@@ -129,8 +141,17 @@ class Prefill:
             return self._layers.state(job.caches, job.prefilled).span
         return job.match.span
 
-    def _store(self, job: Job) -> None:
-        state = job.state
+    def _cut(self, job: Job, end: int) -> int:
+        """Where the chunk that would go on to `end` stops."""
+        return min((at for at in self._checkpoints(job) if job.prefilled < at < end), default=end)
+
+    def _checkpoints(self, job: Job) -> tuple[int, ...]:
+        if not self._turn_ends:
+            return ()
+        ends = [at for at, token in enumerate(job.tokens, 1) if token in self._turn_ends]
+        return (ends[0], ends[-1]) if ends else ()
+
+    def _store(self, job: Job, state: RowState | None) -> None:
         if self._cache is None or state is None or not state.length:
             return
         self._cache.insert(job.keys[: state.length], _reader(state.span), _checkpoint(self._layers, state))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shared.errors import ContextLengthExceeded, InvalidRequest
-from shared.messages import ChatMessage, MediaPart, Prompt, TextPart
-from workers.generation.tools import as_template_tool
+from shared.messages import ChatMessage, MediaPart, Prompt, TextPart, Tool
 
 # Arguments of apply_chat_template that a request may not set: they change what is returned, not what is written.
 _RESERVED = frozenset(
@@ -16,6 +16,8 @@ _RESERVED = frozenset(
     | {"truncation", "max_length", "return_tensors", "return_dict", "return_assistant_tokens_mask"}
     | {"add_generation_prompt", "continue_final_message"}
 )
+
+_EFFORTS = ("low", "medium", "high", "xhigh", "max")
 
 
 def tokenize(prompt: Prompt, tokenizer: Any, vocab_size: int) -> list[int]:
@@ -42,6 +44,7 @@ def render(prompt: Prompt, tokenizer: Any, messages: Sequence[dict[str, Any]] | 
     kwargs = json.loads(prompt.template_kwargs)
     if reserved := _RESERVED & kwargs.keys():
         raise InvalidRequest(f"{min(reserved)!r} can't be set by a request", param="chat_template_kwargs")
+    kwargs |= thinking_switches(kwargs, tokenizer.chat_template)
     try:
         return str(
             tokenizer.apply_chat_template(
@@ -58,17 +61,37 @@ def render(prompt: Prompt, tokenizer: Any, messages: Sequence[dict[str, Any]] | 
         raise InvalidRequest(f"the model's chat template refused the messages: {error}", param="messages") from error
 
 
-def check_length(tokens: Sequence[int], context: int, asked: int | None) -> None:
-    """Raises when the prompt is empty, or leaves no room for a single token."""
+def thinking_switches(kwargs: Mapping[str, Any], template: Any) -> dict[str, Any]:
+    """A request's `enable_thinking` (or `thinking`) under the other names that the model's template reads; an effort
+    of `low` or more asks for thoughts.
+
+    Families differ: `enable_thinking` Qwen, GLM, Gemma, Hunyuan; `thinking` DeepSeek V3.1, Granite, Kimi;
+    `thinking_mode` MiniMax M3; `thinking_budget` Seed OSS. What the request names itself stays as it is.
+    """
+    asked = True if kwargs.get("reasoning_effort") in _EFFORTS else None
+    wanted = kwargs.get("enable_thinking", kwargs.get("thinking", asked))
+    if not isinstance(wanted, bool):
+        return {}
+    text = " ".join(map(str, template.values())) if isinstance(template, Mapping) else str(template or "")
+    values: dict[str, Any] = {"enable_thinking": wanted, "thinking": wanted}
+    if "disabled" in text:
+        values["thinking_mode"] = "enabled" if wanted else "disabled"
+    if not wanted:
+        values["thinking_budget"] = 0
+    return {name: value for name, value in values.items() if name not in kwargs and re.search(rf"\b{name}\b", text)}
+
+
+def check_length(tokens: Sequence[int], context: int, asked: int | None, param: str = "messages") -> None:
+    """Raises when the prompt, which came in `param`, is empty or leaves no room for a single token."""
     if not tokens:
-        raise InvalidRequest("the prompt is empty", param="messages")
+        raise InvalidRequest("the prompt is empty", param=param)
     if len(tokens) >= context:
-        plus = f" ({len(tokens)} in the messages, {asked} in the completion)" if asked else ""
+        plus = f" ({len(tokens)} in the {param}, {asked} in the completion)" if asked else ""
         total = len(tokens) + (asked or 0)
         raise ContextLengthExceeded(
             f"This model's maximum context length is {context} tokens. However, you requested {total} tokens{plus}."
-            " Please reduce the length of the messages or completion.",
-            param="messages",
+            f" Please reduce the length of the {param} or completion.",
+            param=param,
         )
 
 
@@ -92,6 +115,12 @@ def shape(message: ChatMessage, parts: bool = False) -> dict[str, Any]:
             for call in message.tool_calls
         ]
     return shaped
+
+
+def as_template_tool(tool: Tool) -> dict[str, Any]:
+    """The shape that chat templates expect (Hugging Face's, which is OpenAI's)."""
+    function = {"name": tool.name, "description": tool.description, "parameters": json.loads(tool.parameters)}
+    return {"type": "function", "function": {k: v for k, v in function.items() if v is not None}}
 
 
 def _part(part: TextPart | MediaPart) -> dict[str, str]:

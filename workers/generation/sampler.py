@@ -1,6 +1,7 @@
 """One sampler call a step for the whole batch: every parameter is an array over the rows.
 
-Order as in vLLM: bias and penalties on the logits, then temperature, min-p, top-k, top-p, then a draw. The draw is the
+Order as in vLLM: bias and penalties on the logits, then temperature, min-p, top-k, top-p, then a draw. A mask of the
+tokens that a row's grammar admits comes after the bias and wins over it. The draw is the
 inverse of the cumulative distribution at one uniform number a row, from a key made of the row's seed and the number of
 its token: a row's tokens don't depend on who shares the batch. Logits are [rows, vocabulary].
 
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 
 import mlx.core as mx
 
+from workers.generation.grammar.masks import admitted
 from workers.platform.sampling import SamplingParams
 
 _LEAST_TEMPERATURE = 1e-5  # vLLM's; below it float32 overflows, and the draw is greedy long before
@@ -58,6 +60,7 @@ class RowSampler:
         self._bias = self._dense_bias(eos=None)
         self._min_tokens = [p.min_tokens for p in params]
         self._no_eos = self._dense_bias(eos=eos) if any(self._min_tokens) else None
+        self._rules_out = any(p.min_tokens or p.allowed_token_ids for p in params)
         self._penalised = any(p.penalised for p in params)
         self._presence = _column([p.presence_penalty for p in params])
         self._frequency = _column([p.frequency_penalty for p in params])
@@ -69,10 +72,17 @@ class RowSampler:
         """Whether `sample` needs the token counts."""
         return self._penalised
 
-    def sample(self, logits: mx.array, steps: Sequence[int], counts: TokenCounts | None) -> Draw:
-        """Draws one token a row. `steps` is each row's token number, `counts` what its penalties look at."""
+    def sample(
+        self, logits: mx.array, steps: Sequence[int], counts: TokenCounts | None, masks: mx.array | None = None
+    ) -> Draw:
+        """Draws one token a row. `steps` is each row's token number, `counts` what its penalties look at.
+
+        `masks`: bits of the tokens that may be drawn, as `MaskBuffer` fills them.
+        """
         logits = logits.astype(mx.float32)
         adjusted = self._adjust(logits, steps, counts)
+        if masks is not None:
+            adjusted = self._bound(adjusted, logits, masks)
         tokens = self._pick(adjusted, steps)
         return Draw(tokens, *self._logprobs(logits, tokens))
 
@@ -89,6 +99,15 @@ class RowSampler:
             if any(early):
                 logits = mx.where(_column(early, mx.bool_), logits + self._no_eos, logits)
         return logits
+
+    def _bound(self, adjusted: mx.array, logits: mx.array, masks: mx.array) -> mx.array:
+        """The grammar's tokens; where the request rules them all out (min_tokens, allowed_token_ids), they stay in."""
+        allowed = admitted(masks, self._vocab)
+        bound = mx.where(allowed, adjusted, -mx.inf)
+        if self._rules_out:
+            nothing = bound.max(axis=-1, keepdims=True) == -mx.inf
+            bound = mx.where(nothing, mx.where(allowed, logits, -mx.inf), bound)
+        return bound
 
     def _pick(self, logits: mx.array, steps: Sequence[int]) -> mx.array:
         if self._all_greedy:

@@ -104,16 +104,17 @@ class VisionForward:
         return True
 
     # ------------------------------------------------------------ passes
-    def prefill(self, tokens: mx.array, caches: list[Any], job: Job | None) -> None:
+    def prefill(self, tokens: mx.array, caches: list[Any], job: Job | None) -> mx.array:
         media = job.media if job is not None else None
         if job is None or not isinstance(media, MediaInputs):
-            self._language(tokens, **self._continued(caches, tokens.shape, 0))
-            return
+            text: mx.array = self._language(tokens, **self._continued(caches, tokens.shape, 0)).logits
+            return text
         end = job.prefilled + tokens.shape[1]
         seen = media.seen or Seen()
-        self._language(tokens, cache=caches, **seen.chunk(job.prefilled, end))
+        logits: mx.array = self._language(tokens, cache=caches, **seen.chunk(job.prefilled, end)).logits
         if end >= len(job.tokens) - 1:
             media.seen = Seen()  # lets go of its arrays
+        return logits
 
     def decode(self, tokens: mx.array, caches: list[Any], rows: Sequence[Row]) -> mx.array:
         deltas = [row.job.media.delta if isinstance(row.job.media, MediaInputs) else 0 for row in rows]

@@ -17,10 +17,12 @@ class ThoughtReader(Protocol):
         """Whether the next text belongs to a thought."""
         ...
 
-    def feed(self, text: str) -> list[tuple[Channel, str]]: ...
+    def feed(self, text: str) -> list[tuple[Channel, str]]:
+        """What is certain now; an empty text tells of an empty thought."""
+        ...
 
     def finish(self) -> list[tuple[Channel, str]]:
-        """The row has ended: lets go of what was held back."""
+        """Lets go of what was held back: the row has ended, or a call whose arguments may quote markers has begun."""
         ...
 
 
@@ -36,8 +38,18 @@ class ReasoningFormat(Protocol):
         ...
 
     @property
+    def opening(self) -> str:
+        """What opens a thought: a prompt that ends with it has opened one."""
+        ...
+
+    @property
     def closing(self) -> str:
         """What ends a thought in time: forced, token by token, when its budget is spent."""
+        ...
+
+    @property
+    def answering(self) -> str:
+        """What stands before an answer: after a prompt that ends with it there is no thought."""
         ...
 
     def opened(self, prompt: str) -> bool:
@@ -46,10 +58,10 @@ class ReasoningFormat(Protocol):
 
     def reader(self, opened: bool) -> ThoughtReader: ...
 
-    def grammar(self, spell: Spell, *, prompt: str) -> str:
+    def grammar(self, spell: Spell, *, prompt: str, calls: bool = False) -> str:
         """Lark rules for a whole row, rule `start`, which uses a rule `answer` that is added to it.
 
         It admits a thought where the family would write one after a prompt that ends like this, and none where the
-        prompt has closed it.
+        prompt has closed it. `calls`: the answer is a call format's rule, which names its channel itself (harmony).
         """
         ...

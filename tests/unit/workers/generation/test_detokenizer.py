@@ -104,6 +104,17 @@ def test_special_tokens_are_left_out_on_demand(byte_level: Any) -> None:
     assert "".join(stream(byte_level, tokens, skip=False)) == "a<|im_end|>b"
 
 
+def test_special_tokens_that_mark_something_are_kept(tmp_path: Path) -> None:
+    tokenizer = byte_level_tokenizer()
+    tokenizer.add_special_tokens(["<|channel>", "[TOOL_CALLS]", "<|other|>"])
+    loaded = wrapped(tmp_path, tokenizer)
+    vocabulary = Vocabulary(loaded)
+    tokens = loaded.encode("<|channel>thought[TOOL_CALLS]<|other|>", add_special_tokens=False)
+    for keep, expected in ((), "thought"), (("<|channel>thought", "[TOOL_CALLS]"), "<|channel>thought[TOOL_CALLS]"):
+        detokenizer = vocabulary.detokenizer(skip_special=True, first=True, keep=keep)
+        assert "".join(map(detokenizer.add, tokens)) == expected
+
+
 def test_added_tokens_that_are_not_special_are_text(byte_level: Any) -> None:
     think = byte_level.convert_tokens_to_ids("<think>")
     assert "".join(stream(byte_level, [think])) == "<think>"

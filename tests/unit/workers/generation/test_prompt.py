@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,34 @@ def test_everything_of_a_message_reaches_the_template(tmp_path: Path) -> None:
     )
     text = render(Prompt(messages, template_kwargs='{"flag": "on"}'), tokenizer)
     assert text == "assistant|ana|hm||c1:w:Bernc2:v:oopson\ntool|||c1|on\n"
+
+
+@pytest.mark.parametrize(
+    ("template", "asked", "expected"),
+    [
+        ("{{ enable_thinking }}", {"enable_thinking": False}, "False"),
+        ("{{ thinking }}", {"enable_thinking": False}, "False"),
+        ("{{ thinking }}", {"enable_thinking": True}, "True"),
+        ("{{ enable_thinking }}", {"thinking": False}, "False"),
+        ("{{ thinking }}{{ enable_thinking }}", {"enable_thinking": False, "thinking": True}, "TrueFalse"),
+        ("{{ thinking is defined }}", {}, "False"),
+        ("{{ thinking is defined }}", {"enable_thinking": "maybe"}, "False"),
+        ("{% if thinking_mode == 'disabled' %}off{% endif %}", {"enable_thinking": False}, "off"),
+        ("{{ 'disabled' }} {{ thinking_mode }}", {"enable_thinking": True}, "disabled enabled"),
+        ("{{ thinking }}", {"reasoning_effort": "low"}, "True"),
+        ("{{ thinking }}", {"reasoning_effort": "high", "enable_thinking": False}, "False"),
+        ("{{ thinking is defined }}", {"reasoning_effort": "minimal"}, "False"),
+        ("{{ thinking_mode is defined }}", {"enable_thinking": True}, "False"),
+        ("{{ thinking_budget | default(-1) }}", {"enable_thinking": False}, "0"),
+        ("{{ thinking_budget | default(-1) }}", {"enable_thinking": True}, "-1"),
+        ("{{ thinking_budget | default(-1) }}", {"enable_thinking": False, "thinking_budget": 9}, "9"),
+    ],
+)
+def test_a_request_needs_one_name_for_thinking(
+    tmp_path: Path, template: str, asked: dict[str, Any], expected: str
+) -> None:
+    prompt = Prompt((user("hi"),), template_kwargs=json.dumps(asked))
+    assert render(prompt, with_template(tmp_path, template)) == expected
 
 
 def test_text_and_tokens_are_taken_as_they_are(tokenizer: Any) -> None:

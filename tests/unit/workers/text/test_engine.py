@@ -186,7 +186,7 @@ def test_the_last_place_in_the_context(driver: Make) -> None:
     assert d.answers["alone"].finished[0].reason == "length"
     with pytest.raises(ContextLengthExceeded, match=r"maximum context length is 64 tokens.*69 tokens \(64 in") as error:
         d.admit("too long", made_up(64), max_tokens=5)
-    assert error.value.param == "messages"
+    assert error.value.param == "prompt"
 
 
 def test_a_stop_token_ends_the_answer_and_is_named(driver: Make) -> None:

@@ -274,7 +274,7 @@ def test_what_a_processor_cannot_take_is_the_requests_fault(eyes: Eyes) -> None:
 
 
 def test_tools_need_a_template_that_knows_them(eyes: Eyes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(eyes().engine.loop.segments, "tools", False)
+    monkeypatch.setattr(eyes().engine.loop.formats, "calls", None)
     with pytest.raises(InvalidRequest) as raised:
         eyes().prepare([says("Hi")], tools=(Tool("weather"),))
     assert raised.value.param == "tools"

@@ -1,0 +1,69 @@
+"""Google's `call:NAME{key:value}`, in which strings stand between a token of its own and keys have no quotes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from shared.messages import Tool
+from workers.generation.calls.format import CallReader, Spell
+from workers.generation.calls.json_stream import JsonStream
+from workers.generation.calls.lark import Lark, as_json, quote, schema
+from workers.generation.calls.properties import Argument, arguments_of, is_plain
+from workers.generation.calls.reader import Reader
+from workers.generation.calls.source import BrokenCallError, Steps
+
+_NAME = re.compile(r"[A-Za-z_]\w*")
+
+
+@dataclass(frozen=True)
+class Gemma:
+    name: str
+    start: str
+    end: str
+    delimiter: str
+
+    @property
+    def markers(self) -> tuple[str, ...]:
+        return self.start, self.end, self.delimiter
+
+    def reader(self, tools: Sequence[Tool]) -> CallReader:
+        return Reader((self.start,), self._section, tools)
+
+    def grammar(self, tools: Sequence[Tool], spell: Spell, *, required: bool, parallel: bool) -> str:
+        lark = Lark(spell)
+        bodies = [self._call(lark, at, tool, required or tool.strict) for at, tool in enumerate(tools)]
+        lark.rule("call_section", f"({' | '.join(bodies)}) {spell(self.end)}")
+        return lark.answer(self.start, "call_section", required=required, repeats=parallel)
+
+    def _call(self, lark: Lark, at: int, tool: Tool, valid: bool) -> str:
+        """Nested values are JSON, which is read as well; so are all arguments where a schema binds them together."""
+        head = f"call:{tool.name}"
+        if valid and not is_plain(tool):
+            return f"{quote(head)} {lark.rule(f'call_value_{at}', as_json(schema(tool)))}"
+        listed = arguments_of(lark, at, tool, partial(self._argument, lark), separator=",", valid=valid)
+        return f"{quote(head + '{')} {listed} {quote('}')}"
+
+    def _argument(self, lark: Lark, argument: Argument) -> str:
+        name = argument.name if _NAME.fullmatch(argument.name) else quote(argument.name)
+        if argument.types == {"string"}:
+            opening = f"{quote(f'{name}:')} {lark.spell(self.delimiter)}"
+            return f"{opening} {argument.text_rule(lark, self.delimiter)}"
+        return f"{quote(f'{name}:')} {argument.json_rule(lark)}"
+
+    def _section(self, reader: Reader, mark: str) -> Steps[None]:
+        yield from reader.source.space()
+        yield from reader.source.expect("call:")
+        name = yield from reader.source.word()
+        if (yield from reader.source.space()) != "{":
+            raise BrokenCallError(name)
+        yield from reader.begin(name)
+        yield from reader.stream(JsonStream(self.delimiter, bare=True))
+        yield from reader.end()
+        yield from reader.close(self.end)
+
+
+FUNCTION_GEMMA = Gemma("function_gemma", "<start_function_call>", "<end_function_call>", "<escape>")
+GEMMA4 = Gemma("gemma4", "<|tool_call>", "<tool_call|>", '<|"|>')

@@ -1,0 +1,225 @@
+"""The walk that all families share: text, a marker, a call, what closes it, text again.
+
+A call that breaks before its name was told is text, marker and all. One that breaks later can't be taken back: it never
+gets its `CallEnds`, what it wrote until then is no whole JSON value, and the rest of it is text. When the answer ends
+inside a call (`max_tokens`), the rest goes to the call's arguments instead. A name that was not offered is still a call
+where a marker said so: clients answer it with an error that the model can use. Without a marker only offered names
+count.
+
+White space at the start of an answer and after a call is the template's when a call or the end follows, else text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from shared.messages import Tool
+from workers.generation.calls.format import Arguments, CallBegins, CallEnds, Piece, Text
+from workers.generation.calls.json_stream import JsonStream
+from workers.generation.calls.source import BrokenCallError, CutCallError, Source, Steps, earliest, overlap
+
+_SPACE = " \t\r\n"
+
+
+class Reader:
+    """One answer. `section` is how a family goes on after one of its `marks`; it ends after one call or several."""
+
+    def __init__(self, marks: Sequence[str], section: Section, tools: Sequence[Tool] = ()) -> None:
+        self.source = Source()
+        self.tools = {tool.name: tool for tool in tools}
+        self._marks = tuple(marks)
+        self._section = section
+        self._settled = False  # something of the section was told
+        self._open = False  # a call was begun, not ended
+        self._passed = False  # some of its arguments were told
+        self._frame = True  # at the start or after a call, where white space is the template's
+        self._called = False
+        self._margin = 0  # white space before the marker, which is the template's if this is a call
+        self._fresh = True  # the line has only white space so far
+        self._ids: set[str] = set()
+        self._steps = self.answer()
+
+    def feed(self, text: str) -> list[Piece]:
+        self.source.add(text)
+        return self._run()
+
+    def finish(self) -> list[Piece]:
+        self.source.ended = True
+        return self._run()
+
+    def _run(self) -> list[Piece]:
+        pieces: list[Piece] = []
+        for piece in self._steps:
+            if piece is None:
+                break
+            pieces.append(piece)
+        return pieces
+
+    # ------------------------------------------------------------------ what a section uses
+    def begin(self, name: str, call_id: str | None = None) -> Steps[None]:
+        if not name or not _encodes(name + (call_id or "")):
+            raise BrokenCallError(name)
+        self._settled, self._open, self._passed = True, True, False
+        self.source.commit()
+        call_id = None if call_id in self._ids else call_id
+        self._ids.update([call_id] if call_id else [])
+        yield CallBegins(name, call_id)
+
+    def pass_on(self, text: str) -> Steps[None]:
+        """More arguments; what was read for them is settled."""
+        self.source.commit()
+        if text:
+            self._passed = True
+            yield Arguments(text)
+
+    def end(self) -> Steps[None]:
+        self._open = False
+        self.source.commit()
+        yield CallEnds()
+
+    def close(self, *ends: str) -> Steps[bool]:
+        """Takes one of the markers that close a call, if one comes next; otherwise nothing."""
+        self.source.commit()
+        yield from self.source.space()
+        found = yield from self.source.first_of(ends)
+        if found is None:
+            self.source.rewind()
+        self.source.commit()
+        return found is not None
+
+    def another(self, mark: str) -> Steps[bool]:
+        """Takes what opens another call of the section, if it comes next; it is settled with that call."""
+        self.source.commit()
+        yield from self.source.space()
+        if (yield from self.source.follows(mark)):
+            return True
+        self.source.rewind()
+        return False
+
+    def stream(self, value: JsonStream) -> Steps[None]:
+        """Passes one JSON value on as arguments."""
+        while not value.done:
+            out, used = value.feed(self.source.rest)
+            self.source.skip(used)
+            if used or out:
+                yield from self.pass_on(out)
+            elif value.broken:
+                raise BrokenCallError("arguments")
+            else:
+                yield from self._more()
+
+    def collect(self, value: JsonStream | None = None) -> Steps[str]:
+        """Takes one JSON value; returns it as JSON text."""
+        value = value or JsonStream()
+        parts: list[str] = []
+        while not value.done:
+            out, used = value.feed(self.source.rest)
+            self.source.skip(used)
+            parts.append(out)
+            if value.broken:
+                raise BrokenCallError("value")
+            if not used and not out:
+                yield from self._more()
+        return "".join(parts).strip()
+
+    def _more(self) -> Steps[None]:
+        if self.source.ended:
+            raise CutCallError("value")
+        yield None
+
+    # ------------------------------------------------------------------ the walk
+    def answer(self) -> Steps[None]:
+        while (mark := (yield from self._text())) is not None:
+            yield from self.attempt(mark)
+
+    def attempt(self, mark: str) -> Steps[None]:
+        """Reads what follows as a section, and gives it back as text if it is none."""
+        self._settled = self._open = False
+        try:
+            self.source.skip(self._margin + len(mark))
+            yield from self._section(self, mark)
+            self.source.commit()
+            self._frame = self._called = self._fresh = True
+        except BrokenCallError as error:
+            yield from self._broken(mark, isinstance(error, CutCallError))
+
+    def _broken(self, mark: str, cut: bool) -> Steps[None]:
+        """Gives back what was read since the last piece: it is read again as text."""
+        self.source.rewind()
+        if not self._settled:
+            yield from self._say(self._margin + len(mark))
+        elif not self._open:
+            self._frame = self._called = self._fresh = True
+        elif not cut:
+            self._frame = self._fresh = False
+        else:
+            rest = self.source.rest
+            self.source.skip(len(rest))
+            self.source.commit()
+            if self._passed and rest:
+                yield Arguments(rest)
+
+    def _text(self) -> Steps[str | None]:
+        """Passes text on up to a marker, which is returned untaken; None at the end."""
+        while True:
+            rest = self.source.rest
+            found = self.find(rest)
+            sure = found[0] if found else len(rest) if self.source.ended else len(rest) - self.held(rest)
+            if self._frame and not rest[:sure].strip(_SPACE):
+                if found:
+                    self._margin = sure
+                    return found[1]
+                if not self.source.ended:
+                    sure = 0
+                elif self._called:
+                    self.source.skip(sure)
+                    sure = 0
+            yield from self._say(sure)
+            if found:
+                self._margin = 0
+                return found[1]
+            if self.source.ended:
+                return None
+            yield None
+
+    def _say(self, count: int) -> Steps[None]:
+        if count:
+            text = self.source.rest[:count]
+            self.source.skip(count)
+            self.source.commit()
+            self._frame = False
+            line = text.rpartition("\n")
+            self._fresh = (self._fresh or bool(line[1])) and not line[2].strip()
+            yield Text(text)
+
+    def find(self, text: str) -> tuple[int, str] | None:
+        """The first marker in text and where it is."""
+        return earliest(text, self._marks)
+
+    def held(self, text: str) -> int:
+        """How many of the last characters may still become a marker."""
+        return overlap(text, self._marks)
+
+
+Section: TypeAlias = Callable[[Reader, str], Steps[None]]
+
+
+def _encodes(text: str) -> bool:
+    return not any("\ud800" <= char <= "\udfff" for char in text)
+
+
+class BareReader(Reader):
+    """Some marks are single characters that begin a call only at the start of a line: calls without markers."""
+
+    def __init__(self, marks: Sequence[str], bare: str, section: Section, tools: Sequence[Tool] = ()) -> None:
+        super().__init__(marks, section, tools)
+        self._bare = re.compile(rf"^[ \t\r]*([{re.escape(bare)}])", re.MULTILINE)
+
+    def find(self, text: str) -> tuple[int, str] | None:
+        start = 0 if self._fresh else text.find("\n") + 1 or len(text)
+        marked, bare = super().find(text), self._bare.search(text, start)
+        if bare is None or (marked is not None and marked[0] < bare.start(1)):
+            return marked
+        return bare.start(1), bare[1]

@@ -1,0 +1,115 @@
+"""Arguments that a family writes as plain text, typed by the tool's JSON Schema."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from shared.messages import Tool
+from workers.generation.calls.json_calls import dumps
+from workers.generation.calls.json_stream import JsonStream
+
+_NAMES = {dict: "object", list: "array", str: "string", bool: "boolean", int: "integer", float: "number"}
+_KINDS: dict[str, tuple[type, ...]] = {name: (kind,) for kind, name in _NAMES.items()}
+_KINDS |= {"number": (int, float), "null": (type(None),)}
+
+
+class Schemas:
+    """The schemas of one tool's arguments."""
+
+    def __init__(self, tool: Tool | None) -> None:
+        try:
+            root = json.loads(tool.parameters) if tool else {}
+        except ValueError:
+            root = {}
+        self.root: dict[str, Any] = root if isinstance(root, dict) else {}
+
+    def types(self, key: str) -> frozenset[str]:
+        """JSON types that an argument may have; empty when the schema doesn't say."""
+        return frozenset(self._types(self.properties.get(key), frozenset()))
+
+    @property
+    def properties(self) -> Mapping[str, Any]:
+        found = self.resolve(self.root).get("properties")
+        return found if isinstance(found, dict) else {}
+
+    def resolve(self, schema: Any) -> dict[str, Any]:
+        """Follows `$ref`s within the document."""
+        for _ in range(20):
+            if not isinstance(schema, dict) or not isinstance(ref := schema.get("$ref"), str):
+                break
+            schema = self._at(ref)
+        return schema if isinstance(schema, dict) else {}
+
+    def _at(self, ref: str) -> Any:
+        found: Any = self.root
+        for step in ref.removeprefix("#").strip("/").split("/"):
+            step = step.replace("~1", "/").replace("~0", "~")
+            found = found.get(step) if isinstance(found, dict) and step else found if not step else None
+        return found if ref.startswith("#") else None
+
+    def _types(self, schema: Any, seen: frozenset[str]) -> set[str]:
+        if not isinstance(schema, dict):
+            return set()
+        ref = schema.get("$ref")
+        if isinstance(ref, str):
+            return set() if ref in seen else self._types(self._at(ref), seen | {ref})
+        named = schema.get("type")
+        found = {named} if isinstance(named, str) else {t for t in named or () if isinstance(t, str)}
+        if not found:
+            values = [*_list(schema.get("enum")), *([schema["const"]] if "const" in schema else [])]
+            found = {_NAMES.get(type(value), "null") for value in values}
+        if not found:
+            for choice in ("anyOf", "oneOf", "allOf"):
+                for option in _list(schema.get(choice)):
+                    found |= self._types(option, seen)
+        return found | ({"null"} if found and schema.get("nullable") is True else set())
+
+
+def is_text(types: frozenset[str]) -> bool:
+    """Whether the text stands for itself, whatever it looks like."""
+    return types == {"string"}
+
+
+def typed(text: str, types: frozenset[str]) -> str:
+    """The JSON text of a value that was written as plain text. What fits no type is given as it was written."""
+    bare = text.strip()
+    if "null" in types and bare in ("null", "None"):
+        return "null"
+    if types and types <= {"string", "null"}:
+        return dumps(text)
+    found = _json(bare)
+    if found is not None:
+        value = json.loads(found)
+        if not types or any(_is(value, name) for name in types):
+            return found
+        if "integer" in types and isinstance(value, float) and value.is_integer():
+            return str(int(value))
+    if "boolean" in types and bare.lower() in ("true", "false"):
+        return bare.lower()
+    return dumps(text) if found is None or "string" in types else found
+
+
+def _is(value: object, name: str) -> bool:
+    if isinstance(value, bool):
+        return name == "boolean"
+    kind = _KINDS.get(name)
+    return kind is not None and isinstance(value, kind)
+
+
+def _json(text: str) -> str | None:
+    """The JSON that a text is, small faults put right; None if it is none."""
+    value = JsonStream(python=True)
+    out, used = value.feed(text + "\n,")  # what ends a word or a string
+    if not value.done or text[used:].strip():
+        return None
+    try:
+        json.loads(out)
+    except (ValueError, RecursionError):
+        return None
+    return out.strip()
+
+
+def _list(found: Any) -> list[Any]:
+    return found if isinstance(found, list) else []
