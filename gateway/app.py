@@ -56,6 +56,25 @@ from shared.channel import make_endpoint
 from shared.config import Environment, NodeConfig
 from shared.detect import detect_kind
 
+SURFACES = (
+    chat,
+    completions,
+    responses,
+    kept_responses,
+    messages,
+    mcp,
+    audio,
+    speech,
+    embeddings,
+    rerank,
+    models,
+    tokenize,
+    usage,
+    admin,
+    health,
+    status,
+)
+
 FleetFactory = Callable[[NodeConfig, Environment, Router, Dispatcher, Registry], Fleet]
 
 
@@ -113,24 +132,7 @@ def build_http(node: Node, lifespan: Callable[[FastAPI], AsyncIterator[None]] | 
     )
     app.state.node = node
     errors.install(app)
-    for surface in (
-        chat,
-        completions,
-        responses,
-        kept_responses,
-        messages,
-        mcp,
-        audio,
-        speech,
-        embeddings,
-        rerank,
-        models,
-        tokenize,
-        usage,
-        admin,
-        health,
-        status,
-    ):
+    for surface in SURFACES:
         app.include_router(surface.router)
     server = node.config.server
     app.add_middleware(BodyLimit, limit=server.max_body)

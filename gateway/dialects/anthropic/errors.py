@@ -5,6 +5,7 @@ Its errors have no field for the parameter, so the message names it. https://doc
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from shared.errors import ContextLengthExceeded, RequestError
@@ -38,7 +39,18 @@ def error_body(error: RequestError, request_id: str | None) -> dict[str, Any]:
 
 def _message(error: RequestError) -> str:
     if isinstance(error, ContextLengthExceeded):
-        return f"prompt is too long: {error.message}"  # the words by which Claude Code knows that it has to compact
+        return _too_long(error.message)
     if error.param is None or error.param in error.message:
         return error.message
     return f"{error.param}: {error.message}"
+
+
+_SIZES = re.compile(r"length is (\d+) tokens.*?(?:\((\d+) in the messages|requested (\d+) tokens)")
+
+
+def _too_long(message: str) -> str:
+    """The words by which Claude Code knows that it has to compact, and by how much."""
+    found = _SIZES.search(message)
+    if found is None:
+        return f"prompt is too long: {message}"
+    return f"prompt is too long: {found[2] or found[3]} tokens > {found[1]} maximum"
