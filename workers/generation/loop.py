@@ -57,7 +57,7 @@ class GenerationLoop:
         self.binder = Binder(tokenizer, self._vocab, self.formats, compiler, eos)
         masks = MaskBuffer(compiler.width or vocab_size)
         self.batch = DecodeBatch(forward, self._layers, self._vocab, vocab_size, eos, masks)
-        self.prefill = Prefill(forward, self._layers, self._cache)
+        self.prefill = Prefill(forward, self._layers, self._cache, eos)
         self._pacer = Pacer(args.max_num_batched_tokens)
         self.jobs: dict[str, Job] = {}
         self._echoes: list[Job] = []  # prefilled, with a prompt to give back

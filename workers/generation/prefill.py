@@ -20,9 +20,9 @@ from workers.generation.schedule import Chunk, plan_prefill
 class Prefill:
     """Owns the prompts that wait; `together`: prompts of unequal length may share a pass.
 
-    `turn_ends`: tokens that end a turn of a chat. A model whose layers can't be cut at any token gets checkpoints behind
-    the first and the last of them, so that another question under the same system prompt, or after the same turns,
-    finds one.
+    `turn_ends`: tokens that end a turn of a chat. A model whose layers can't be cut at any token gets checkpoints
+    behind the first and the last of them, so that another question under the same system prompt, or after the same
+    turns, finds one.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class Prefill:
             return False
 
     def _run(self, job: Job, chunk: Chunk) -> int:
-        """Returns how many tokens more than the chunk's were computed, because the prompt is cut elsewhere or nowhere."""
+        """Returns how many tokens more than the chunk's were computed, because a prompt is cut elsewhere or nowhere."""
         longer = 0
         if job.caches is None:
             job.caches = self._layers.single(job.match)
