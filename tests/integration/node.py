@@ -68,15 +68,16 @@ def free_port() -> int:
 
 
 @contextmanager
-def serve(log: Path, *arguments: str, ready: bool = True) -> Iterator[Node]:
-    """`mlx-gateway serve ARGUMENTS` on a free port; `ready`: wait until its models are."""
+def serve(log: Path, *arguments: str, ready: bool = True, state: str | None = None) -> Iterator[Node]:
+    """`mlx-gateway serve ARGUMENTS` on a free port; `ready`: wait until its models are; `state`: one that stays."""
     port = free_port()
     command = [sys.executable, "-m", "gateway", "serve", *arguments, "--port", str(port)]
     with (
         log.open("wb") as output,
         tempfile.TemporaryDirectory(prefix="gw-") as temporary,
-        tempfile.TemporaryDirectory(prefix="gw-state-") as state,
+        tempfile.TemporaryDirectory(prefix="gw-state-") as fresh,
     ):
+        state = state or fresh
         environment = {**os.environ, "TMPDIR": temporary, "MLX_GATEWAY_STATE_DIR": state}
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment)
         node = Node(f"http://127.0.0.1:{port}", process, log, Path(temporary), Path(state))
