@@ -124,6 +124,9 @@ class FakeFleet:
     def start(self) -> None:
         self.calls.append("start")
 
+    async def apply(self, config: NodeConfig) -> None:
+        self.calls.append("apply")
+
     async def load(self, name: str) -> None:
         self.calls.append(f"load {name}")
 
