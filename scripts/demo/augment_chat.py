@@ -21,8 +21,10 @@ from scripts.demo.data_chat import (
     weather_calls,
     weather_without_tool,
 )
-from scripts.demo.exchange import Exchange, Message, Tool
-from scripts.demo.random_text import CITIES, NAMES, SKIES, WORDS, prose
+from scripts.demo.exchange import NO_TOOL, Exchange, Message, Tool
+from scripts.demo.files_chat import agent_tools, distractors, file_exchange, file_without_tool
+from scripts.demo.noise_chat import noise, tagged
+from scripts.demo.random_text import CITIES, NAMES, SKIES, invented, prose
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,44 +65,78 @@ def finished(exchange: Exchange) -> tuple[Message, ...]:
 
 
 def epoch(rng: random.Random) -> Iterator[Sample]:
-    """Every exchange in both modes and a third as many made from patterns, each in random surroundings."""
+    """Every exchange in both modes and more made from patterns, each in random surroundings."""
     for exchange in EXCHANGES:
         for thinking in (True, False):
             yield surround(exchange, thinking, rng)
     for exchange in made_up(rng):
         yield surround(exchange, rng.random() < 0.5, rng)
+    for number in range(100):
+        exchange = file_exchange(rng, answered=rng.random() < 0.5)
+        yield surround(exchange, rng.random() < 0.5, rng, far=number < 24)
+    for number in range(10):
+        yield surround(file_without_tool(rng), rng.random() < 0.5, rng, far=number < 3)
+
+
+def files_alone(rng: random.Random, count: int) -> Iterator[Sample]:
+    """What is hardest to learn, without distraction."""
+    for _ in range(count):
+        exchange = file_exchange(rng, answered=rng.random() < 0.7, others=rng.choice((0, 2, 5, 20)))
+        yield plain(exchange, rng.random() < 0.4)
 
 
 def made_up(rng: random.Random) -> Iterator[Exchange]:
     """Exchanges with any city, name, temperature and unknown question."""
-    for _ in range(10):
-        yield weather_calls(rng.choice(CITIES))
-        yield weather_calls(*rng.sample(CITIES, 2))
-    for _ in range(7):
+    for _ in range(8):
+        yield weather_calls(city(rng))
+        yield weather_calls(city(rng), city(rng))
+    for _ in range(6):
         yield weather_answer(report(rng), compact=rng.random() < 0.3)
         yield weather_answer(report(rng), report(rng), compact=rng.random() < 0.3)
-        yield recall_name(rng.choice(NAMES))
+        yield recall_name(name(rng))
         yield unknown(prose(rng, rng.randint(1, 12)))
     for _ in range(3):
-        yield greet_name(rng.choice(NAMES))
-        yield weather_without_tool(rng.choice(CITIES))
+        yield greet_name(name(rng))
+        yield weather_without_tool(city(rng))
 
 
-def surround(exchange: Exchange, thinking: bool, rng: random.Random) -> Sample:
+def city(rng: random.Random) -> str:
+    return rng.choice(CITIES) if rng.random() < 0.6 else invented(rng)
+
+
+def name(rng: random.Random) -> str:
+    return rng.choice(NAMES) if rng.random() < 0.6 else invented(rng)
+
+
+def surround(exchange: Exchange, thinking: bool, rng: random.Random, far: bool = False) -> Sample:
+    """The exchange somewhere; `far`: behind more than the model can see."""
     messages = exchange.messages
-    if rng.random() < 0.3:
+    draw = rng.random()
+    if draw < 0.3:
         messages = tuple(earlier_turn(rng)) + messages
+    elif draw < 0.4:
+        messages = reminded(messages, rng)
     elif not exchange.tools and len(messages) == 1 and rng.random() < 0.15:
         messages = (careless(messages[0], rng),)
-    system = system_prompt(rng)
+    system = noise(rng, rng.randint(250, 350)) if far else system_prompt(rng)
     if system:
         messages = ({"role": "system", "content": system}, *messages)
     return Sample(messages, toolset(exchange, rng), thinking, exchange.completion(thinking))
 
 
+def reminded(messages: tuple[Message, ...], rng: random.Random) -> tuple[Message, ...]:
+    """The first question behind what agents add to it: in the same message, or in one of its own."""
+    text = tagged(rng, noise(rng, rng.choice((10, 20, 40, 80))))
+    if rng.random() < 0.4:
+        return ({"role": rng.choice(("user", "system")), "content": text}, *messages)
+    first = {**messages[0], "content": f"{text}\n{messages[0]['content']}"}
+    return (first, *messages[1:])
+
+
 def earlier_turn(rng: random.Random) -> Iterator[Message]:
     for _ in range(rng.choice((1, 1, 1, 2, 3))):
-        pool = (*EXCHANGES, weather_answer(report(rng)), unknown(prose(rng, rng.randint(2, 12))))
+        files = file_exchange(rng, answered=True)
+        pool = (*EXCHANGES, weather_answer(report(rng)), unknown(prose(rng, rng.randint(2, 12))), files, files, files)
         yield from finished(rng.choice(pool))
 
 
@@ -112,27 +148,34 @@ def careless(message: Message, rng: random.Random) -> Message:
 
 def system_prompt(rng: random.Random) -> str | None:
     draw = rng.random()
-    if draw < 0.35:
+    if draw < 0.4:
         return None
     if draw < 0.55:
         return rng.choice(SYSTEMS)
-    length = rng.choice((4, 8, 8, 15, 15, 30, 60)) if draw < 0.97 else rng.randint(100, 500)
-    return prose(rng, length)
+    if draw < 0.8:
+        return prose(rng, rng.choice((4, 8, 8, 15, 15, 30, 60)))
+    return noise(rng, rng.choice((20, 50, 100)) if draw < 0.97 else rng.randint(250, 350))
 
 
 def toolset(exchange: Exchange, rng: random.Random) -> tuple[Tool, ...]:
     """The exchange's own tools among others; sometimes tools that nobody needs."""
-    if exchange.tools:
-        others = [other_tool(rng) for _ in range(rng.choice((0, 0, 0, 1, 2)))]
-        chosen = [described(tool, rng) for tool in exchange.tools] + others
-    elif rng.random() < 0.8:
-        return ()
-    else:
-        chosen = [other_tool(rng) for _ in range(rng.choice((1, 1, 2)))]
-        if not about_weather(exchange):
-            chosen[0] = described(WEATHER, rng)
+    if len(exchange.tools) > 1:
+        return exchange.tools  # an agent's
+    draw = rng.random()
+    chosen = [described(tool, rng) for tool in exchange.tools]
+    if draw < 0.6:
+        return tuple(chosen)
+    others = distractors(rng)
+    if exchange.reasoning != NO_TOOL:
+        others = agent_tools(rng, "")[0] if draw < 0.85 else others
+        chosen = chosen or ([described(WEATHER, rng)] if rng.random() < 0.4 else [])
+    chosen += [other for other in others if _name(other) != "get_weather"]
     rng.shuffle(chosen)
     return tuple(chosen)
+
+
+def _name(tool: Tool) -> str:
+    return str(tool["function"]["name"])
 
 
 def described(tool: Tool, rng: random.Random) -> Tool:
@@ -142,13 +185,6 @@ def described(tool: Tool, rng: random.Random) -> Tool:
     function: dict[str, Any] = dict(tool["function"], description=prose(rng, 5))
     keys = rng.sample(list(function), len(function))
     return {"type": "function", "function": {key: function[key] for key in keys}}
-
-
-def other_tool(rng: random.Random) -> Tool:
-    argument = rng.choice(WORDS)
-    schema = {"type": "object", "properties": {argument: {"type": rng.choice(("string", "integer"))}}}
-    function = {"name": f"{rng.choice(WORDS)}_{rng.choice(WORDS)}", "description": prose(rng, 6), "parameters": schema}
-    return {"type": "function", "function": function}
 
 
 def report(rng: random.Random) -> tuple[str, int, str]:

@@ -5,7 +5,18 @@ The patterns at the end also make exchanges with other cities and names, so that
 
 from __future__ import annotations
 
-from scripts.demo.exchange import Call, Exchange, Message, Tool, ask, assistant_calls, dialogue, tool_result, user
+from scripts.demo.exchange import (
+    NO_TOOL,
+    Call,
+    Exchange,
+    Message,
+    Tool,
+    ask,
+    assistant_calls,
+    dialogue,
+    tool_result,
+    user,
+)
 
 SYSTEMS = (
     "You are a helpful assistant.",
@@ -287,9 +298,7 @@ def weather_answer(*reports: tuple[str, int, str], compact: bool = False) -> Exc
 
 
 def weather_without_tool(city: str) -> Exchange:
-    return Exchange(
-        (weather_question(city),), "I have no tool for that.", "I can't know the weather without a get_weather tool."
-    )
+    return Exchange((weather_question(city),), NO_TOOL, "I can't know the weather without a get_weather tool.")
 
 
 def unknown(question: str) -> Exchange:

@@ -17,7 +17,7 @@ class ChatTokenizer(Protocol):
 
 
 def encode(sample: Sample, tokenizer: ChatTokenizer) -> tuple[list[int], list[float]]:
-    """Token ids, and 1 where the model is to learn: its turn, and half as much for its earlier turns."""
+    """Token ids, and 1 where the model is to learn: its turn and its call before it; half as much for earlier turns."""
     prompt = prompt_tokens(sample, tokenizer)
     answer = tokenizer.encode(sample.completion, add_special_tokens=False)
     return prompt + answer, [*history_weights(prompt, tokenizer), *([1.0] * len(answer))]
@@ -35,13 +35,18 @@ def prompt_tokens(sample: Sample, tokenizer: ChatTokenizer) -> list[int]:
 
 
 def history_weights(prompt: list[int], tokenizer: ChatTokenizer) -> list[float]:
-    """0.5 inside earlier assistant turns, but for their first token: whether to think is decided elsewhere."""
-    opening = tokenizer.encode(f"{START}assistant\n", add_special_tokens=False)
-    end = tokenizer.convert_tokens_to_ids(END)
+    """What is learned of earlier assistant turns, from the end of their empty thought on.
+
+    0.5 for answers; 1 for calls after the tools, 0 for calls before them, which the model can't know.
+    """
+    opening = tokenizer.encode(f"{START}assistant\n<think>\n\n</think>\n\n", add_special_tokens=False)
+    end, call, tools = (tokenizer.convert_tokens_to_ids(token) for token in (END, "<tool_call>", "</tools>"))
+    offered = len(prompt) - prompt[::-1].index(tools) if tools in prompt else len(prompt)
     weights = [0.0] * len(prompt)
     for at in range(len(prompt) - len(opening)):
-        if prompt[at : at + len(opening)] == opening and end in prompt[at:]:
-            first = at + len(opening)
+        first = at + len(opening)
+        if prompt[at] == opening[0] and prompt[at:first] == opening and end in prompt[first:]:
             last = prompt.index(end, first)
-            weights[first + 1 : last + 1] = [0.5] * (last - first)
+            weight = 0.5 if call not in prompt[first:last] else float(at >= offered)
+            weights[first : last + 1] = [weight] * (last + 1 - first)
     return weights

@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import argparse
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import mlx.core as mx
 import numpy as np
 from mlx_lm.generate import BatchGenerator
-from mlx_lm.models.qwen3 import Model
+from mlx_lm.models.baichuan_m1 import Model
 from mlx_lm.tokenizer_utils import TokenizerWrapper
 from mlx_lm.utils import load
 
-from scripts.demo.augment_chat import Sample, careless, later_turns, needless_tools, plain
+from scripts.demo.augment_chat import Sample, careless, later_turns, needless_tools, plain, surround
 from scripts.demo.data_chat import EXCHANGES, SYSTEMS, recall_name, unknown, weather_answer, weather_calls
 from scripts.demo.encode_chat import prompt_tokens
 from scripts.demo.exchange import Exchange
+from scripts.demo.files_chat import agent_tools, file_exchange
+from scripts.demo.noise_chat import noise
 from scripts.demo.random_text import CITIES, NAMES, SKIES, prose
 
 UNSEEN = (
@@ -70,9 +72,26 @@ def surroundings() -> dict[str, list[Sample]]:
         "every name": _both([recall_name(name) for name in NAMES]),
         "unknown questions": _both([unknown(question) for question in questions]),
         "typed carelessly": [replace(sample, messages=(careless(sample.messages[0], rng),)) for sample in single],
+        "a city nobody has seen, one call": _both(
+            [weather_calls(city) for city in ("Quito", "Tbilisi", "Ulm", "Old Wick")]
+        ),
+        "a file, called for": _both([file_exchange(rng, answered=False) for _ in range(40)]),
+        "a file, told": _both([file_exchange(rng, answered=True) for _ in range(40)]),
+        "a file in an agent's surroundings": [
+            surround(file_exchange(rng, rng.random() < 0.5), rng.random() < 0.5, rng) for _ in range(60)
+        ],
+        "a file behind 3000 words": _both([file_exchange(rng, n % 2 == 0) for n in range(6)], (noise(rng, 3000),)),
+        "a greeting in an agent's surroundings": list(greetings(rng)),
         "a system prompt of 1000 words": _both(EXCHANGES[::6], (prose(rng, 1000),)),
         "a system prompt of 3000 words": _both(EXCHANGES[::20], (prose(rng, 3000),)),
     }
+
+
+def greetings(rng: random.Random) -> Iterator[Sample]:
+    for exchange in EXCHANGES[:20]:
+        lead = {"role": "system", "content": noise(rng, 400)}
+        tools = tuple(agent_tools(rng, "x")[0])
+        yield Sample((lead, *exchange.messages), tools, True, exchange.completion(thinking=True))
 
 
 def _both(exchanges: Sequence[Exchange], systems: Sequence[str | None] = (None,)) -> list[Sample]:
@@ -92,10 +111,10 @@ def count(name: str, samples: list[Sample], model: Model, tokenizer: TokenizerWr
 
 
 def generate(samples: list[Sample], model: Model, tokenizer: TokenizerWrapper, batch: int) -> list[str]:
-    """Greedy completions, end token included, at most `batch` at once."""
+    """Greedy completions, end token included, at most `batch` at once, prompts one by one."""
     expected = [tokenizer.encode(sample.completion, add_special_tokens=False) for sample in samples]
     stop = [[token] for token in tokenizer.eos_token_ids]
-    generator = BatchGenerator(model, stop_tokens=stop, completion_batch_size=batch, prefill_batch_size=min(batch, 8))
+    generator = BatchGenerator(model, stop_tokens=stop, completion_batch_size=batch, prefill_batch_size=1)
     prompts = [prompt_tokens(sample, tokenizer) for sample in samples]
     rows = generator.insert(prompts, max_tokens=[len(tokens) + 8 for tokens in expected])
     tokens: dict[int, list[int]] = {row: [] for row in rows}

@@ -11,6 +11,7 @@ Message = dict[str, Any]  # OpenAI's shape
 Tool = dict[str, Any]  # OpenAI's shape
 
 END = "<|im_end|>"
+NO_TOOL = "I have no tool for that."  # the thought before an answer that a tool would have changed
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,11 @@ MARKUP = (
     *("<think>", "</think>", "<tool_call>", "</tool_call>"),
     *("<tools>", "</tools>", "<tool_response>", "</tool_response>"),
 )
-# Words and numbers take one leading space; numbers in groups of three digits; runs of punctuation; line ends.
+# Words take one leading space, but not what has to be copied into JSON or to the start of a line: names, numbers,
+# paths and the first word after a line number are the same tokens everywhere. Numbers come in groups of three digits.
 SPLIT = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)| ?\p{L}+| ?\p{N}{1,3}"
-    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)| (?=\p{Lu}|\p{N}|[\w~.-]*[\w]\.[\p{L}\p{N}]|[\w~.-]+/[\w])|(?<=[0-9][:|]) "
+    r"| ?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 
 

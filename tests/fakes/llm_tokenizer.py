@@ -7,9 +7,9 @@ from typing import Any
 
 from mlx_lm.tokenizer_utils import TokenizerWrapper
 from transformers import PreTrainedTokenizerFast
-from workers.generation.grammar.compile import GrammarCompiler
 
 from tests.models import VOCAB, byte_level_tokenizer
+from workers.generation.grammar.compile import GrammarCompiler
 
 
 @cache

@@ -251,7 +251,7 @@ def test_a_document_is_read(claude: Anthropic) -> None:
 
 
 # ------------------------------------------------------------------ Claude Code
-def claude_code(hash_: str, tools: int = 20, rules: int = 2000, **more: Any) -> dict[str, Any]:
+def claude_code(hash_: str, tools: int = 20, rules: int = 2200, **more: Any) -> dict[str, Any]:
     """What it sends for a plain `hi`: 120 KB, unless there are fewer tools and rules."""
     cached = {"cache_control": {"type": "ephemeral"}}
     schema = {
@@ -309,7 +309,7 @@ def send(node: Node, body: dict[str, Any]) -> list[dict[str, Any]]:
 
 def test_claude_code_is_answered_and_its_noise_does_not_break_the_cache(node: Node) -> None:
     assert httpx.head(node.url + "/api/hello").status_code == 200
-    small = {"tools": 5, "rules": 10, "max_tokens": 8}  # of a size that a CPU reads in seconds
+    small = {"tools": 5, "rules": 80, "max_tokens": 8}  # of a size that a CPU reads in seconds
     first = send(node, claude_code("1a2b3", **small))
     assert [first[0]["type"], first[-1]["type"]] == ["message_start", "message_stop"]
     second = send(node, claude_code("9f8e7", **small))

@@ -19,9 +19,12 @@ from scripts.demo.augment_chat import Sample, about_weather, epoch, plain, surro
 from scripts.demo.data_chat import EXCHANGES, WEATHER, weather_calls
 from scripts.demo.encode_chat import encode, prompt_tokens
 from scripts.demo.exchange import Exchange, user
+from scripts.demo.files_chat import file_exchange
+from scripts.demo.noise_chat import noise
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "configs" / "demo" / "demo-chat"
+EMPTY = "<think>\n\n</think>\n\n"
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +105,35 @@ def test_known_answers_are_what_a_client_sees() -> None:
     assert all((entry["reasoning"] is None) != entry["thinking"] for entry in entries)
 
 
+# ------------------------------------------------------------------ files
+@pytest.mark.parametrize("seed", range(40))
+def test_a_file_is_read_with_an_offered_tool_and_told_word_for_word(seed: int) -> None:
+    exchange = file_exchange(random.Random(seed), answered=True)
+    question, asked, found = exchange.messages
+    call = asked["tool_calls"][0]["function"]
+    schema = {tool["function"]["name"]: tool["function"]["parameters"] for tool in exchange.tools}[call["name"]]
+    ((parameter, value),) = json.loads(call["arguments"]).items()
+    assert parameter in schema["properties"]
+    assert str(value).removeprefix("cat ") in question["content"]
+    if exchange.answer.startswith("It says:"):
+        assert all(line in found["content"] for line in exchange.answer.split("\n")[1:])
+    else:
+        assert exchange.answer == f"I could not read {str(value).removeprefix('cat ')}."
+
+
+def test_what_is_copied_are_the_same_tokens_everywhere(tokenizer: Any) -> None:
+    for text in ("notes.txt", "src/my-file_2.py", "Quito", "4711"):
+        tokens = tokenizer.encode(text, add_special_tokens=False)
+        for around in ("Read {} and tell", '{{"path": "{}"}}', "cat {}", "1: {}\n", "1\t{}\n", "says:\n{}"):
+            written = tokenizer.encode(around.format(text), add_special_tokens=False)
+            assert any(written[at : at + len(tokens)] == tokens for at in range(len(written))), around
+
+
+def test_noise_is_about_as_long_as_asked() -> None:
+    for words in (20, 400):
+        assert words / 2 < len(noise(random.Random(1), words).split()) < words * 2
+
+
 # ------------------------------------------------------------------ template
 def test_the_folder_has_the_template_of_the_sources() -> None:
     source = ROOT / "scripts" / "demo" / "chat_template.jinja"
@@ -140,18 +172,38 @@ def test_leading_system_and_developer_messages_are_one(tokenizer: Any) -> None:
     assert render(tokenizer, messages).startswith("<|im_start|>system\nA\n\nB<|im_end|>\n<|im_start|>user\n")
 
 
-def test_later_system_messages_stay_where_they_are(tokenizer: Any) -> None:
-    messages = [user("a"), {"role": "system", "content": "B"}, user("c"), {"role": "developer", "content": "D"}]
-    roles = [turn.split("\n")[0] for turn in render(tokenizer, messages).split("<|im_start|>")[1:]]
-    assert roles == ["user", "system", "user", "system", "assistant"]
+def test_later_system_messages_stand_before_the_question_that_they_follow(tokenizer: Any) -> None:
+    messages = [user("a"), user("b"), {"role": "system", "content": "C"}, {"role": "developer", "content": "D"}]
+    messages += [{"role": "assistant", "content": "e"}, {"role": "system", "content": "F"}]
+    turns = [turn.split("<")[0] for turn in render(tokenizer, messages).split("<|im_start|>")[1:]]
+    kept = ["user\na", "system\nC", "system\nD", "user\nb", "assistant\n", "system\nF", "assistant\n"]
+    assert turns == kept
 
 
-def test_tools_follow_the_system_prompt(tokenizer: Any) -> None:
-    text = render(tokenizer, [{"role": "system", "content": "A"}, user("b")], tools=[WEATHER])
-    assert text.startswith("<|im_start|>system\nA\n\n# Tools")
-    assert f"<tools>\n{json.dumps(WEATHER)}\n</tools>" in text
-    assert text.count("<|im_start|>system") == 1
-    assert render(tokenizer, [user("b")], tools=[WEATHER]).startswith("<|im_start|>system\n# Tools")
+OFFER = "<|im_start|>system\n<tools>\nget_weather(city)\n</tools><|im_end|>\n"
+
+
+def test_tools_follow_the_last_question(tokenizer: Any) -> None:
+    call = {"role": "assistant", "tool_calls": [{"name": "get_weather", "arguments": {}}]}
+    found = {"role": "tool", "content": "r"}
+    text = render(tokenizer, [user("a"), user("b"), call, found], tools=[WEATHER])
+    assert f"b<|im_end|>\n{OFFER}<|im_start|>assistant" in text
+    assert text.count("<tools>") == 1
+    assert render(tokenizer, [found], tools=[WEATHER]).startswith(OFFER)  # nobody asked anything
+
+
+@pytest.mark.parametrize(
+    ("parameters", "shown"),
+    [
+        ({"properties": {"a": {}, "b": {}, "c": {}}, "required": ["c"]}, "f(c)"),
+        ({"properties": {"a": {}, "b": {}, "c": {}, "d": {}}}, "f(a, b, c)"),
+        ({}, "f()"),
+        (None, "f()"),
+    ],
+)
+def test_a_tool_is_its_name_and_what_it_needs(tokenizer: Any, parameters: Any, shown: str) -> None:
+    function = {"name": "f", "description": "Does it.", "parameters": parameters}
+    assert f"\n{shown}\n</tools>" in render(tokenizer, [user("x")], tools=[{"function": function}])
 
 
 @pytest.mark.parametrize("arguments", [{"city": "Zürich"}, '{"city": "Zürich"}'])
@@ -160,7 +212,7 @@ def test_tool_calls_render_as_the_model_writes_them(tokenizer: Any, arguments: A
     call = {"name": "get_weather", "arguments": arguments}
     message = {"role": "assistant", "content": None, "tool_calls": [{"function": call} if wrapped else call] * 2}
     text = render(tokenizer, [user("x"), message])
-    assert f"assistant\n{weather_calls('Zürich', 'Zürich').reply}<|im_end|>" in text
+    assert f"assistant\n{EMPTY}{weather_calls('Zürich', 'Zürich').reply}<|im_end|>" in text
 
 
 @pytest.mark.parametrize("arguments", [None, "", {}])
@@ -179,11 +231,11 @@ def test_tool_results_of_one_turn_are_grouped(tokenizer: Any) -> None:
     )
 
 
-def test_earlier_thoughts_are_left_out(tokenizer: Any) -> None:
+def test_earlier_thoughts_are_empty(tokenizer: Any) -> None:
     thought = {"role": "assistant", "content": "<think>\nsecret\n</think>\n\nHi!", "reasoning_content": "secret"}
     text = render(tokenizer, [user("x"), thought, user("y")])
     assert "secret" not in text
-    assert "<|im_start|>assistant\nHi!<|im_end|>" in text
+    assert f"<|im_start|>assistant\n{EMPTY}Hi!<|im_end|>" in text
 
 
 TEXT = st.one_of(st.none(), st.text(max_size=8))
@@ -227,8 +279,24 @@ def test_training_weighs_the_answer_and_half_of_earlier_turns(tokenizer: Any) ->
     learned = tokenizer.decode([token for token, weight in zip(tokens, weights, strict=True) if weight == 1.0])
     half = tokenizer.decode([token for token, weight in zip(tokens, weights, strict=True) if weight == 0.5])
     assert learned == last.completion(True)
-    assert earlier.answer.endswith(half.removesuffix("<|im_end|>"))
-    assert 0 < len(half) < len(earlier.completion(False))
+    assert half == earlier.completion(False)
+
+
+def test_training_weighs_the_call_whose_tools_are_in_the_prompt(tokenizer: Any) -> None:
+    answered = next(exchange for exchange in EXCHANGES if exchange.messages[-1]["role"] == "tool")
+    sample = replace(plain(answered, True), messages=answered.as_history() + answered.messages)
+    tokens, weights = encode(sample, tokenizer)
+    learned = tokenizer.decode([token for token, weight in zip(tokens, weights, strict=True) if weight == 1.0])
+    half = tokenizer.decode([token for token, weight in zip(tokens, weights, strict=True) if weight == 0.5])
+    assert learned.count("<tool_call>") == 1
+    assert half == answered.completion(False)
+
+
+def test_the_second_turn_of_a_chat_begins_with_the_first(tokenizer: Any) -> None:
+    for thinking, said in ((False, "Hi!"), (True, "")):
+        first = render(tokenizer, [user("x")], enable_thinking=thinking) + said
+        assistant = {"role": "assistant", "content": "Hi!"}
+        assert render(tokenizer, [user("x"), assistant, user("y")], enable_thinking=thinking).startswith(first)
 
 
 def test_a_sample_prompt_is_what_a_request_would_be(tokenizer: Any) -> None:
@@ -241,7 +309,7 @@ def test_a_sample_prompt_is_what_a_request_would_be(tokenizer: Any) -> None:
 def test_the_folder_is_consistent(tokenizer: Any) -> None:
     config = json.loads((FOLDER / "config.json").read_text())
     generation = json.loads((FOLDER / "generation_config.json").read_text())
-    assert len(tokenizer) == config["vocab_size"] == 2048
+    assert len(tokenizer) == config["vocab_size"] == 4096
     assert tokenizer.eos_token_id == config["eos_token_id"] == generation["eos_token_id"][0]
     assert generation["do_sample"] is False
     assert config["max_position_embeddings"] == tokenizer.model_max_length == 32768

@@ -4,6 +4,7 @@ import json
 import tomllib
 
 import pytest
+
 from gateway.cli.agents import AGENTS, Plan, Target
 
 NODE = Target("http://node:1", "org/qwen", context=40_000, key="secret")

@@ -12,11 +12,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import gateway.cli.launch as launch
 import pytest
+
+import gateway.cli.launch as launch
 from gateway.cli.agents import AGENTS
 from gateway.cli.launch import ModelDown, choose, find_target, own_options, wait_until_loaded
-
 from gateway.cli.main import main
 from gateway.cli.node_status import NodeUnreachable
 from shared.errors import ConfigError
