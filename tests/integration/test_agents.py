@@ -10,7 +10,8 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,15 +36,15 @@ class Run:
 
 
 RUNS = [
-    Run("claude", ["-p", TASK], "/v1/messages", "the blue kettle sings at noon"),
+    Run("claude", ["-p", TASK], "/v1/messages", "they will be there each time"),
     # The agent's own sandbox takes user namespaces, which containers refuse; the command is `cat notes.txt`.
     Run(
         "codex",
         ["exec", "--skip-git-repo-check", "--sandbox", "danger-full-access", TASK],
         "/v1/responses",
-        "the blue kettle sings at noon",
+        "meet Anna at the station",
     ),
-    Run("opencode", ["run", TASK], "/v1/chat/completions", "the blue kettle sings at noon"),
+    Run("opencode", ["run", TASK], "/v1/chat/completions", "bring milk and bread"),
 ]
 
 
@@ -76,29 +77,32 @@ SETTINGS = {
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """A home that holds settings for other services."""
-    found = tmp_path / "home"
-    for name, text in SETTINGS.items():
-        (found / name).parent.mkdir(parents=True)
-        (found / name).write_text(text)
-    return found
+def place() -> Iterator[Path]:
+    """Holds `work`, and `home` with settings for other services. Short, as the model copes with little more."""
+    with tempfile.TemporaryDirectory(prefix="ag-", ignore_cleanup_errors=True) as found:
+        for name, text in SETTINGS.items():
+            file = Path(found, "home", name)
+            file.parent.mkdir(parents=True)
+            file.write_text(text)
+        Path(found, "work").mkdir()
+        yield Path(found)
 
 
-def environment(home: Path, folder: Path, node: Node) -> dict[str, str]:
+def environment(place: Path, node: Node) -> dict[str, str]:
     """Ours without the keys and services of whoever runs the tests. OpenCode believes PWD."""
     foreign = re.compile(
         r"(ANTHROPIC|CLAUDE|OPENAI|CODEX|OPENCODE|XDG|MLX_GATEWAY)_|(http|https|all)_proxy$", re.IGNORECASE
     )
     kept = {name: value for name, value in os.environ.items() if not foreign.match(name)}
-    return {**kept, "HOME": str(home), "PATH": PATHS, "PWD": str(folder), "MLX_GATEWAY_URL": node.url}
+    home, work = str(place / "home"), str(place / "work")
+    return {**kept, "HOME": home, "PATH": PATHS, "PWD": work, "MLX_GATEWAY_URL": node.url}
 
 
-def launch(node: Node, run: Run, folder: Path, home: Path) -> subprocess.CompletedProcess[str]:
+def launch(node: Node, run: Run, place: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "gateway", "launch", run.name, *run.arguments],
-        cwd=folder,
-        env=environment(home, folder, node),
+        cwd=place / "work",
+        env=environment(place, node),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -108,14 +112,12 @@ def launch(node: Node, run: Run, folder: Path, home: Path) -> subprocess.Complet
 
 
 @pytest.mark.parametrize("run", RUNS, ids=lambda run: run.name)
-def test_an_agent_reads_a_file_and_tells_what_it_says(run: Run, node: Node, tmp_path: Path, home: Path) -> None:
+def test_an_agent_reads_a_file_and_tells_what_it_says(run: Run, node: Node, place: Path) -> None:
     if shutil.which(run.name, path=PATHS) is None:
         pytest.skip(f"{run.name} is not installed; scripts/_agents installs it")
-    folder = tmp_path / "work"
-    folder.mkdir()
-    (folder / "notes.txt").write_text(run.line + "\n")
+    (place / "work" / "notes.txt").write_text(run.line + "\n")
     before = node.log.stat().st_size
-    done = launch(node, run, folder, home)
+    done = launch(node, run, place)
     said = f"{done.stdout}\n{done.stderr}"
     assert done.returncode == 0, said
     assert run.line in done.stdout, said
@@ -123,4 +125,4 @@ def test_an_agent_reads_a_file_and_tells_what_it_says(run: Run, node: Node, tmp_
     asked = [line for line in requests if f"method=POST path={run.endpoint} " in line]
     assert len(asked) >= 2, requests  # the task, then the tool's result
     assert [line for line in requests if " status=200 " not in line] == []
-    assert {name: (home / name).read_text() for name in SETTINGS} == SETTINGS
+    assert {name: (place / "home" / name).read_text() for name in SETTINGS} == SETTINGS
