@@ -302,14 +302,15 @@ def test_a_killed_worker_fails_the_response_and_that_is_stored(client: OpenAI, k
 def test_what_ran_when_the_gateway_ended_has_failed(tmp_path: Path, end: signal.Signals, says: str) -> None:
     (tmp_path / "node.yaml").write_text(configuration(tmp_path))
     arguments = ("--config", str(tmp_path / "node.yaml"))
-    with serve(tmp_path / "log", *arguments) as node, client_of(node) as client:
+    state = str(tmp_path / "state")
+    with serve(tmp_path / "log", *arguments, state=state) as node, client_of(node) as client:
         kept = client.responses.create(model=MODEL, input="Hello!", reasoning=QUIET)
         running = client.responses.create(
             model=MODEL, input="Hello!", background=True, max_output_tokens=20_000, extra_body=ENDLESS
         )
         node.process.send_signal(end)
         node.process.wait(60)
-    with serve(tmp_path / "log", *arguments, ready=False) as node, client_of(node) as client:
+    with serve(tmp_path / "log", *arguments, ready=False, state=state) as node, client_of(node) as client:
         failed = client.responses.retrieve(running.id)
         assert failed.status == "failed"
         assert failed.error
