@@ -32,6 +32,7 @@ from gateway.api import (
     usage,
 )
 from gateway.api.auth import Authenticate
+from gateway.api.door import Doorway
 from gateway.api.edge import BodyLimit, RequestBoundary
 from gateway.api.node import Node
 from gateway.bus.router import Router
@@ -109,6 +110,7 @@ def build_http(node: Node, lifespan: Callable[[FastAPI], AsyncIterator[None]] | 
     server = node.config.server
     app.add_middleware(BodyLimit, limit=server.max_body)
     app.add_middleware(Authenticate, ring=node.ring, ledger=node.ledger)
+    app.add_middleware(Doorway, door=node.door)
     if server.cors_origins:
         app.add_middleware(
             CORSMiddleware, allow_origins=list(server.cors_origins), allow_methods=["*"], allow_headers=["*"]

@@ -10,6 +10,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from gateway.api.door import Door
 from gateway.media.load import MediaLoader
 from gateway.metrics import Metrics
 from gateway.routing.dispatch import Dispatcher, Stream
@@ -38,6 +39,7 @@ class Node:
     media: MediaLoader
     ring: KeyRing = field(default_factory=KeyRing)
     ledger: Ledger | None = None
+    door: Door = field(default_factory=Door)
     started: float = field(default_factory=time.monotonic)
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -199,11 +200,20 @@ class Fleet:
             await self.keeper.unload(unit)
             self.keeper.want(unit)
 
-    async def stop(self) -> None:
-        """Refuses new requests, lets the running ones finish within the grace, reaps every process."""
+    async def stop(self, grace: float | None = None) -> None:
+        """Refuses new requests, lets the running ones finish within the grace, reaps every process.
+
+        `grace` in seconds, None: `node.stop_grace`.
+        """
         self._dispatcher.shut_down()
         await self.keeper.close()
-        await asyncio.gather(*(worker.close() for worker in self._workers.values()))
+        await asyncio.gather(*(worker.close(grace) for worker in self._workers.values()))
+
+    def kill(self) -> None:
+        """SIGKILL for every worker that runs; `stop` reaps them."""
+        for worker in self._workers.values():
+            if worker.life is not None and worker.life.process is not None:
+                worker.life.process.signal(signal.SIGKILL)
 
     def _size(self, name: str) -> int:
         """What a worker of the model will hold, bytes."""
