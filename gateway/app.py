@@ -90,6 +90,7 @@ def create_app(
     dispatcher = Dispatcher(router, list(config.models), config.server.queue, observer=metrics)
     fleet = fleet_factory(config, environment, router, dispatcher, registry)
     metrics.watch(lambda: fleet.snapshot().workers)
+    metrics.watch_memory(lambda: fleet.snapshot())
     media = MediaLoader(config.media, config.server.max_body)
     node = Node(config, registry, dispatcher, fleet, metrics, own_version(), media, ring, ledger)
     return build_http(node, lifespan(node, router, source or Source(lambda: config), remove))

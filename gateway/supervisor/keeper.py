@@ -86,6 +86,7 @@ class Keeper:
         self.reserved: dict[str, int] = {}
         self._workers: dict[str, Charge] = {}
         self._terms: dict[str, Terms] = {}
+        self.may_load: Callable[[int, int], bool] = lambda need, held: True  # under memory pressure; see `relief`
         self._demand = demand
         self._clock = clock
         self._sleep = sleep
@@ -174,6 +175,15 @@ class Keeper:
         self._take(name)
         await self._evict(name)
 
+    async def shed(self) -> str | None:
+        """Unloads the least recently used of those on whom nothing runs and that aren't pinned; None: there is none."""
+        idle = [one for one in self._residents() if not (one.pinned or one.busy or one.ready_since is None)]
+        if not idle:
+            return None
+        longest = min(idle, key=lambda one: one.used)
+        await self._evict(longest.name)
+        return longest.name
+
     # ------------------------------------------------------------------ the owner
     async def _serve(self) -> None:
         while True:
@@ -207,6 +217,8 @@ class Keeper:
             case Wait():
                 return False
             case Place(evict):
+                if not self.may_load(need - sum(self.reserved[other] for other in evict), self.held):
+                    return False  # looked at again in a moment
                 await asyncio.gather(*(self._evict(other) for other in evict))
                 if name in self._wants:  # else an admin took it back meanwhile
                     self._load(name, need)

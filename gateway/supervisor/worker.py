@@ -21,7 +21,7 @@ from gateway.supervisor.watchdog import Limits, diagnose, restart_delay
 from shared.errors import ModelUnavailable, WorkerLost
 from shared.lifecycle import Event, State, advance
 from shared.logs import get_logger
-from shared.messages import Bye, Down, Drain, Fatal, Hello, Loading, Ready, Stats, Stop
+from shared.messages import Bye, Down, Drain, Fatal, Hello, Loading, Ready, Stats, Stop, Trim
 from shared.spec import WorkerSpec
 
 log = get_logger("gateway.supervisor")
@@ -140,6 +140,11 @@ class Worker:
         if self.state is State.QUARANTINED:
             self._reset = True
             self.start()
+
+    def trim(self, keep: float) -> None:
+        """Has it shrink its caches to this share of what its prefix cache may hold."""
+        if self.state is State.READY and self.life is not None:
+            self._tell(self.life, Trim(int(self.spec.prefix_cache * keep)))
 
     async def close(self, grace: float | None = None) -> None:
         """Stops it for good, together with its task; `grace` as for `stop`."""
