@@ -13,6 +13,7 @@ COMMANDS = {
     "serve": "host models behind one address",
     "check": "validate a configuration and say whether it fits this machine",
     "status": "watch a running node",
+    "doctor": "look for what makes a node slow, and say what to do",
     "reload": "let a running node read its configuration again",
     "service": "install, start and stop the node as a service of the system",
     "load": "load a model of a running node, and wait for it",
