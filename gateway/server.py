@@ -10,7 +10,9 @@ Only then uvicorn closes the address and the connections, and the lifespan ends 
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+import threading
 from collections.abc import Coroutine
 from contextlib import suppress
 from types import FrameType
@@ -25,6 +27,7 @@ log = get_logger("gateway.server")
 
 LAST_WORDS = 2.0  # seconds in which errors reach clients that read
 CUT = 1  # seconds that uvicorn waits for connections once nothing runs any more
+LAST_RESORT = 10.0  # seconds after a second signal at which the process ends, whatever it does
 SIGNALLED = 128  # plus the signal: what shells report for a process that a signal ended
 
 
@@ -43,6 +46,11 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """In signal context, so flags only. Unlike uvicorn's it raises no signal again once all is over."""
+        if self.should_exit and not self.exit_code:
+            # A thread that is stuck would hold the interpreter up; the workers see their stdin close.
+            last_resort = threading.Timer(LAST_RESORT, os._exit, [SIGNALLED + sig])
+            last_resort.daemon = True
+            last_resort.start()
         if self.should_exit:
             self.exit_code = SIGNALLED + sig
             if self._loop is not None:

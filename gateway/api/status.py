@@ -26,7 +26,7 @@ async def status(node: NodeDep) -> JSONResponse:
     return JSONResponse(
         {
             "version": node.version,
-            "status": snapshot.status,
+            "status": "stopping" if node.door.closed else snapshot.status,
             "uptime": round(time.monotonic() - node.started, 3),  # seconds
             "requests": {
                 "running": sum(node.metrics.running.values()),

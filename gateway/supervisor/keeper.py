@@ -24,6 +24,7 @@ from shared.logs import get_logger
 log = get_logger("gateway.memory")
 
 LOOK = 1.0  # seconds between looks at who idles
+_SHORT = 30.0  # seconds, for clients
 _GONE = (State.STOPPED, State.QUARANTINED)
 
 
@@ -156,11 +157,13 @@ class Keeper:
             self._changed.set()
 
     def revive(self, name: str) -> None:
-        """As `want`, and out of quarantine too. Raises ModelUnavailable when it can never fit."""
+        """As `want`, and out of quarantine too. Raises ModelUnavailable when it can never fit, or memory is short."""
         need = self._terms[name].size()
         decision = decide(need, self.budget, self._residents(), self._clock(), self.min_residency)
         if isinstance(decision, Never) and name not in self.reserved:
             raise too_large(name, need, decision.most).error()
+        if isinstance(decision, Place) and name not in self.reserved and not self._allowed(need, decision):
+            raise ModelUnavailable("The machine is short of memory; /v1/status tells how much.", retry_after=_SHORT)
         if name not in self.reserved or name in self._leaving:
             self._wants[name] = True
             self._changed.set()
@@ -217,12 +220,16 @@ class Keeper:
             case Wait():
                 return False
             case Place(evict):
-                if not self.may_load(need - sum(self.reserved[other] for other in evict), self.held):
+                if not self._allowed(need, decision):
                     return False  # looked at again in a moment
                 await asyncio.gather(*(self._evict(other) for other in evict))
                 if name in self._wants:  # else an admin took it back meanwhile
                     self._load(name, need)
         return True
+
+    def _allowed(self, need: int, place: Place) -> bool:
+        """Whether the machine can bear what the load adds, once others have gone for it."""
+        return self.may_load(need - sum(self.reserved[other] for other in place.evict), self.held)
 
     def _take(self, name: str) -> None:
         """Out of the line."""

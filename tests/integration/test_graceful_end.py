@@ -114,6 +114,15 @@ def test_a_second_signal_ends_at_once(number: signal.Signals, tmp_path: Path) ->
         assert not left_behind(node, workers)
 
 
+def test_a_node_whose_models_still_load_ends_as_well(tmp_path: Path) -> None:
+    with serve(tmp_path / "log", DEMO_CHAT, ready=False) as node:
+        until(lambda: node.worker()["pid"])
+        workers = workers_of(node)
+        node.process.terminate()
+        assert node.process.wait(PATIENCE) == 0
+        assert not left_behind(node, workers)
+
+
 def test_a_body_that_never_comes_does_not_hold_the_end_up(tmp_path: Path) -> None:
     with graced("200ms", tmp_path) as node:
         connection = HTTPConnection("127.0.0.1", int(node.url.rpartition(":")[2]), timeout=PATIENCE)

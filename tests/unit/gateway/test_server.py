@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import uvicorn
 
 from gateway.lifespan import stop_fleet
-from gateway.server import Server, end_requests
+from gateway.server import LAST_RESORT, Server, end_requests
 from tests.fakes.clock import settle
 from tests.fakes.dispatcher import make_node
 
@@ -66,6 +67,36 @@ async def test_a_hurry_does_not_wait_for_the_grace():
     node.door.hurried.set()
     await ending
     assert node.dispatcher.called == 1
+
+
+class Timer:
+    """A threading.Timer that only notes what it would do."""
+
+    made: ClassVar[list[Timer]] = []
+
+    def __init__(self, seconds: float, act: Any, args: list[Any]) -> None:
+        self.plan = (seconds, act, args)
+        self.daemon = self.started = False
+        self.made.append(self)
+
+    def start(self) -> None:
+        self.started = True
+
+
+@pytest.fixture(autouse=True)
+def timers(monkeypatch: pytest.MonkeyPatch) -> list[Timer]:
+    monkeypatch.setattr(Timer, "made", [])
+    monkeypatch.setattr("gateway.server.threading.Timer", Timer)
+    return Timer.made
+
+
+def test_a_process_that_is_stuck_ends_all_the_same(timers):
+    server = server_of(node_with())
+    for _ in range(3):
+        server.handle_exit(signal.SIGTERM, None)
+    [timer] = timers
+    assert timer.plan == (LAST_RESORT, os._exit, [143])
+    assert (timer.daemon, timer.started) == (True, True)
 
 
 @pytest.mark.parametrize(("second", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

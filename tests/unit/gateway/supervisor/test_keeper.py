@@ -6,8 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+import pytest
+
 from gateway.routing.admission import Refusal
 from gateway.supervisor.keeper import Keeper, Terms
+from shared.errors import ModelUnavailable
 from shared.lifecycle import State
 from tests.fakes.clock import FakeClock, settle
 
@@ -249,6 +252,8 @@ async def test_a_load_that_pressure_forbids_waits_and_comes_later() -> None:
         stage.keeper.may_load = may_load
         await stage.want("b")
         assert (stage.held, stage.keeper.wanted, asked) == (["a"], ["b"], [(10 * GB, 10 * GB)])
+        with pytest.raises(ModelUnavailable, match="short of memory"):
+            stage.keeper.revive("b")  # an admin is told, and does not wait
         allowed = True
         await stage.clock.advance(1)
         assert stage.held == ["a", "b"]
