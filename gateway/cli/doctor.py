@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps({"ok": not problems, "findings": [asdict(one) for one in found]}, indent=2))
     else:
         warnings = sum(one.level == "warning" for one in found)
-        print(f"\n{problems} problems, {warnings} warnings" if problems or warnings else "\nall is well")
+        print(f"\nproblems: {problems}, warnings: {warnings}" if problems or warnings else "\nall is well")
     return 1 if problems else 0
 
 

@@ -17,6 +17,7 @@ from gateway.service import launchd, systemd
 from gateway.service.plan import Plan
 
 _INSTALL = "`mlx-gateway service install` writes it anew"
+_CONNECT = 2.0  # seconds
 _BACKGROUND = "launchd slows other types than Interactive down: models decode 8 to 100 times slower"
 
 
@@ -50,8 +51,12 @@ def address(
 def is_taken(host: str, port: int) -> bool:
     """Whether somebody listens there."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as client:
+        client.settimeout(_CONNECT)
+        if client.connect_ex((host, port)) == 0:  # macOS lets two bind where one has the wildcard address
+            return True
     with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the node's own
         try:
             probe.bind((host, port))
         except OSError:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import signal
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing as closing_file
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
@@ -111,6 +113,9 @@ def test_a_second_signal_ends_at_once(number: signal.Signals, tmp_path: Path) ->
             *_, last = events
             assert last["error"]["code"] == "shutting_down"
         assert node.process.wait(PATIENCE) == 128 + number
+        with closing_file(sqlite3.connect(node.state / "usage.db")) as usage:
+            [(outcome, tokens)] = usage.execute("SELECT outcome, completion_tokens FROM requests").fetchall()
+        assert (outcome, tokens > 0) == ("shutting_down", True)
         assert not left_behind(node, workers)
 
 

@@ -56,7 +56,7 @@ def test_problems_are_the_exit_code_and_say_what_to_do(
     shown = capsys.readouterr().out
     assert "x system         macOS 13.0\n" in shown
     assert "-> MLX needs macOS 14 or later" in shown
-    assert "1 problems, 0 warnings" in shown
+    assert "problems: 1, warnings: 0" in shown
 
 
 def test_json(capsys: pytest.CaptureFixture[str]) -> None:

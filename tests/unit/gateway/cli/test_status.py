@@ -105,6 +105,11 @@ def test_the_table() -> None:
     assert any("quarantined: no [weights]" in row for row in rows)
 
 
+@pytest.mark.parametrize(("pressure", "words"), [("tight", True), ("critical", True), ("normal", False)])
+def test_a_machine_short_of_memory_is_shown(pressure: str, words: bool) -> None:
+    assert (f"memory is {pressure}" in shown({"memory": {"pressure": pressure}})) == words
+
+
 def test_an_empty_answer_is_shown_too() -> None:
     assert "0 running" in shown({})
 
