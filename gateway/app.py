@@ -36,6 +36,7 @@ from gateway.api import (
     usage,
 )
 from gateway.api.auth import Authenticate
+from gateway.api.door import Doorway
 from gateway.api.edge import BodyLimit, RequestBoundary
 from gateway.api.node import Node
 from gateway.bus.router import Router
@@ -114,6 +115,7 @@ def create_app(
     dispatcher = Dispatcher(router, list(config.models), config.server.queue, observer=metrics)
     fleet = fleet_factory(config, environment, router, dispatcher, registry)
     metrics.watch(lambda: fleet.snapshot().workers)
+    metrics.watch_memory(lambda: fleet.snapshot())
     media = MediaLoader(config.media, config.server.max_body)
     tool_servers, kept = ToolServers(config.mcp), Responses.build(state)
     node = Node(
@@ -137,6 +139,7 @@ def build_http(node: Node, lifespan: Callable[[FastAPI], AsyncIterator[None]] | 
     server = node.config.server
     app.add_middleware(BodyLimit, limit=server.max_body)
     app.add_middleware(Authenticate, ring=node.ring, ledger=node.ledger)
+    app.add_middleware(Doorway, door=node.door)
     if server.cors_origins:
         app.add_middleware(
             CORSMiddleware, allow_origins=list(server.cors_origins), allow_methods=["*"], allow_headers=["*"]

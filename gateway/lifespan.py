@@ -16,6 +16,8 @@ from gateway.bus.router import Router
 from gateway.reload import Reloader
 from shared.config import NodeConfig
 
+_KILL_AGAIN = 0.1  # seconds; a worker that was just being started has its process by then
+
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -41,16 +43,16 @@ def lifespan(
             asyncio.create_task(node.ring.watch(), name="keys"),
             asyncio.create_task(reloader.watch(), name="configuration"),
         ]
-        on_hangup(reloader)
+        reloads = on_hangup(reloader)
         try:
             node.fleet.start()
             node.mcp.start()
             yield
         finally:
-            for task in watching:
+            for task in (*watching, *reloads):
                 task.cancel()
             await node.responses.close()
-            await asyncio.gather(node.fleet.stop(), node.mcp.stop())
+            await asyncio.gather(stop_fleet(node), node.mcp.stop())
             await router.close()
             if node.ledger is not None:
                 node.ledger.close()
@@ -59,8 +61,23 @@ def lifespan(
     return run
 
 
-def on_hangup(reloader: Reloader) -> None:
-    """SIGHUP loads the configuration again. A loop outside of the main thread, as in tests, has no signals."""
+async def stop_fleet(node: Node) -> None:
+    """The workers end in order, or by SIGKILL once the node is in a hurry. A closed door has had its grace."""
+    stopping = asyncio.ensure_future(node.fleet.stop(0.0 if node.door.closed else None))
+    hurry = asyncio.ensure_future(node.door.hurried.wait())
+    await asyncio.wait({stopping, hurry}, return_when=asyncio.FIRST_COMPLETED)
+    hurry.cancel()
+    while not stopping.done():
+        node.fleet.kill()
+        await asyncio.wait({stopping}, timeout=_KILL_AGAIN)
+    await stopping
+
+
+def on_hangup(reloader: Reloader) -> set[asyncio.Task[None]]:
+    """SIGHUP loads the configuration again. A loop outside of the main thread, as in tests, has no signals.
+
+    Returns the set of the loads that run.
+    """
     loop, tasks = asyncio.get_running_loop(), set[asyncio.Task[None]]()
 
     def reload() -> None:
@@ -70,3 +87,4 @@ def on_hangup(reloader: Reloader) -> None:
 
     with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):
         loop.add_signal_handler(signal.SIGHUP, reload)
+    return tasks

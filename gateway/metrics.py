@@ -15,12 +15,13 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from gateway.supervisor.pressure import LEVELS
 from shared.lifecycle import State
 from shared.messages import Kind, Usage
 
 if TYPE_CHECKING:
     from gateway.routing.dispatch import Times
-    from gateway.supervisor.snapshot import WorkerFacts
+    from gateway.supervisor.snapshot import FleetSnapshot, WorkerFacts
 
 _MODEL = ("model",)
 _SUCCESS = frozenset({"stop", "length", "tool_calls", "finished"})
@@ -134,10 +135,32 @@ class Metrics:
         """Adds what the workers say of themselves; `snapshot` is read at each scrape."""
         self.registry.register(_Workers(snapshot))
 
+    def watch_memory(self, snapshot: Callable[[], FleetSnapshot]) -> None:
+        """Adds the machine's memory; `snapshot` is read at each scrape."""
+        self.registry.register(_Memory(snapshot))
+
     def render(self, accept: str) -> tuple[bytes, str]:
         """The exposition and its content type, in the format that an Accept header asks for."""
         encode, content_type = choose_encoder(accept)
         return encode(self.registry), content_type
+
+
+class _Memory(Collector):
+    """Gauges of the machine."""
+
+    def __init__(self, snapshot: Callable[[], FleetSnapshot]) -> None:
+        self._snapshot = snapshot
+
+    def describe(self) -> Iterable[Metric]:
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        found = self._snapshot()
+        words = "Memory pressure: 0 normal, 1 tight, 2 critical."
+        yield GaugeMetricFamily("mlx_gateway:memory_pressure", words, LEVELS.index(found.pressure))
+        words = "Memory of the machine that is available."
+        yield GaugeMetricFamily("mlx_gateway:memory_available_bytes", words, found.memory.available)
+        yield GaugeMetricFamily("mlx_gateway:swap_used_bytes", "Swap in use on the machine.", found.memory.swap)
 
 
 class _Workers(Collector):

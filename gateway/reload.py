@@ -57,7 +57,9 @@ class Reloader:
                 await self.try_reload()
 
     async def try_reload(self) -> None:
-        """For whoever can't be answered: a mistake goes to the log."""
+        """For whoever can't be answered: a mistake goes to the log. A node that ends starts nothing anew."""
+        if self._node.door.closed:
+            return
         try:
             await self.reload()
         except ConfigError as error:

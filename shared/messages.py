@@ -207,6 +207,13 @@ class Drain:
 
 
 @dataclass(frozen=True, slots=True)
+class Trim:
+    """Memory is short: what is kept of past requests may hold at most `keep_bytes`, and free buffers go."""
+
+    keep_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     grace: float  # seconds for running requests
 
@@ -463,13 +470,13 @@ class Step:
 
 
 Work = Generate | Count | Detokenize | Embed | Rerank | Transcribe | Speak
-Down = Work | Cancel | Drain | Stop
+Down = Work | Cancel | Trim | Drain | Stop
 Up = Hello | Loading | Ready | Accepted | Step | Stats | Fatal | Bye
 
 # The position is the code on the wire: both sides are always the same release.
 WIRE_TYPES: tuple[type, ...] = (
     TextPart, MediaPart, ToolCall, ChatMessage, Tool, Prompt, Sampling, Grammar,
-    Generate, Count, Detokenize, EmbedInput, Embed, Rerank, Transcribe, Speak, Cancel, Drain, Stop,
+    Generate, Count, Detokenize, EmbedInput, Embed, Rerank, Transcribe, Speak, Cancel, Trim, Drain, Stop,
     Alternative, TokenLogprob, TextDelta, ReasoningDelta, ToolCallDelta, PromptEcho, ChoiceFinished, Tokens,
     Vectors, Scores, Word, Segment, Transcribed, Sound,
     Usage, Finished, Failed,

@@ -44,6 +44,10 @@ class Engine(Protocol[Prepared]):
         """Whether `step` has anything to do."""
         ...
 
+    def trim(self, keep_bytes: int) -> None:
+        """Memory is short: shrinks what it keeps of past requests to `keep_bytes` and frees buffers; between steps."""
+        ...
+
     def stats(self) -> Stats:
         """Counters so far; called between steps."""
         ...

@@ -31,6 +31,7 @@ from shared.messages import (
     Stats,
     Step,
     Stop,
+    Trim,
     Up,
     Usage,
     Work,
@@ -143,6 +144,9 @@ class Runtime:
         match event:
             case Cancel(request), _:
                 self._cancel(request, engine, pool)
+            case Trim(keep), _:
+                engine.trim(keep)
+                _log.info("caches trimmed", keep=keep)
             case Drain(), _:
                 self._draining = True
             case Stop(grace), _:

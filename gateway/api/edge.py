@@ -14,13 +14,13 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.api.door import PROBES
 from gateway.api.errors import error_response, internal_error, speaks_anthropic
 from shared.errors import PayloadTooLarge
 from shared.logs import get_logger
 
 log = get_logger("gateway.api")
 
-_PROBES = frozenset({"/health", "/health/ready", "/metrics", "/v1/status"})  # asked for every few seconds
 _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
@@ -90,7 +90,7 @@ class RequestBoundary:
 
 def _log_answer(scope: Scope, status: int, seconds: float) -> None:
     state = scope["state"]
-    write = log.debug if scope["path"] in _PROBES else log.info
+    write = log.debug if scope["path"] in PROBES else log.info  # probes come every few seconds
     write(
         "answered",
         request=state["request_id"],

@@ -22,8 +22,13 @@ async def health() -> JSONResponse:
 @router.get("/health/ready", summary="All models are ready; 503 with each one's state while they are not")
 async def ready(node: NodeDep) -> JSONResponse:
     snapshot = node.fleet.snapshot()
-    body = {"status": snapshot.status, "models": {facts.name: _state(facts) for facts in snapshot.workers}}
-    if snapshot.status == "ready":
+    body: dict[str, Any] = {
+        "status": snapshot.status,
+        "models": {facts.name: _state(facts) for facts in snapshot.workers},
+    }
+    if node.door.closed:
+        body["status"] = "stopping"
+    elif snapshot.status == "ready":
         return JSONResponse(body)
     return JSONResponse(body, 503, {"retry-after": "1"})
 

@@ -10,6 +10,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from gateway.api.door import Door
 from gateway.mcp.conversation import Bounds, Conversation, longest_result
 from gateway.mcp.events import ServerUse
 from gateway.mcp.servers import ToolServers
@@ -46,6 +47,7 @@ class Node:
     responses: Responses = field(default_factory=Responses.build)
     ring: KeyRing = field(default_factory=KeyRing)
     ledger: Ledger | None = None
+    door: Door = field(default_factory=Door)
     started: float = field(default_factory=time.monotonic)
 
     @property

@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse, Response
 from gateway.api.models import describe
 from gateway.api.node import Node, NodeDep
 from gateway.routing.registry import ModelEntry
-from gateway.supervisor.snapshot import WorkerFacts
+from gateway.supervisor.snapshot import FleetSnapshot, WorkerFacts
 from gateway.tenancy.current import current
 
 router = APIRouter(tags=["status"])
@@ -26,14 +26,14 @@ async def status(node: NodeDep) -> JSONResponse:
     return JSONResponse(
         {
             "version": node.version,
-            "status": snapshot.status,
+            "status": "stopping" if node.door.closed else snapshot.status,
             "uptime": round(time.monotonic() - node.started, 3),  # seconds
             "requests": {
                 "running": sum(node.metrics.running.values()),
                 "waiting": sum(node.metrics.waiting.values()),
             },
             "tokens_per_second": round(sum(one.tokens_per_second for one in facts.values()), 3),
-            "memory": {"budget": snapshot.budget, "reserved": snapshot.held} | _memory(list(facts.values())),
+            "memory": _of_node(snapshot) | _memory(list(facts.values())),
             "models": [_model(node, entry, facts.get(entry.name)) for entry in node.registry],
             "workers": [asdict(one) for one in facts.values()],
         }
@@ -52,10 +52,25 @@ def _model(node: Node, entry: ModelEntry, facts: WorkerFacts | None) -> dict[str
     return describe(entry, facts) | {"requests": requests}
 
 
+def _of_node(snapshot: FleetSnapshot) -> dict[str, Any]:
+    """Bytes; `swap_growth` a second."""
+    machine = snapshot.memory
+    return {
+        "budget": snapshot.budget,
+        "reserved": snapshot.held,
+        "pressure": snapshot.pressure,
+        "total": machine.total,
+        "available": machine.available,
+        "swap": machine.swap,
+        "swap_growth": round(machine.growth),
+    }
+
+
 def _memory(workers: Sequence[WorkerFacts]) -> dict[str, int]:
     """Bytes over all workers."""
     stats = [one.stats for one in workers if one.stats is not None]
     return {
+        "resident": sum(one.rss_bytes for one in workers),
         "active": sum(one.active_bytes for one in stats),
         "peak": sum(one.peak_bytes for one in stats),
         "cache": sum(one.cache_bytes for one in stats),

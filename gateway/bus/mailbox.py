@@ -170,6 +170,11 @@ class Mailboxes:
                 mailbox.close(failed)
                 self.settle(mailbox)
 
+    def close_all(self, code: str, message: str) -> None:
+        """Every request that has not ended fails; what its worker still says is dropped."""
+        for mailbox in list(self._all.values()):
+            mailbox.close(Failed(mailbox.request, code, message))
+
     def open_on(self, identity: str) -> int:
         """How many requests the incarnation still owes an answer."""
         return len(self._by_identity.get(identity, ()))

@@ -13,6 +13,7 @@ COMMANDS = {
     "serve": "host models behind one address",
     "check": "validate a configuration and say whether it fits this machine",
     "status": "watch a running node",
+    "doctor": "look for what makes a node slow, and say what to do",
     "launch": "start a coding agent (claude, codex, opencode) on a node's model",
     "reload": "let a running node read its configuration again",
     "service": "install, start and stop the node as a service of the system",

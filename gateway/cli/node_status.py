@@ -60,14 +60,19 @@ def fetch(url: str, key: str | None = None) -> dict[str, Any]:
     return ask("GET", url, "/v1/status", key, TIMEOUT)
 
 
-def ask(method: str, url: str, path: str, key: str | None, timeout: float | None = TIMEOUT) -> dict[str, Any]:
-    """A node's answer to a command, a JSON object; `timeout` in seconds. Raises NodeUnreachable with its own words."""
+def ask(
+    method: str, url: str, path: str, key: str | None, timeout: float | None = TIMEOUT, body: Any = None
+) -> dict[str, Any]:
+    """A node's answer to a command, a JSON object; `timeout` in seconds, `body` is sent as JSON.
+
+    Raises NodeUnreachable with its own words.
+    """
     import httpx
 
     address = root_of(url) + path
     headers = {"authorization": f"Bearer {key}"} if key else {}
     try:
-        answer = httpx.request(method, address, timeout=timeout, trust_env=False, headers=headers)
+        answer = httpx.request(method, address, timeout=timeout, trust_env=False, headers=headers, json=body)
         if answer.is_client_error or answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
             raise NodeUnreachable(str(answer.json()["error"]["message"]))
         answer.raise_for_status()

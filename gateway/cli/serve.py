@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import errno
-import math
 import signal
 import socket
 import sys
@@ -19,10 +18,9 @@ from shared.errors import ConfigError
 from shared.logs import get_logger, set_up
 
 if TYPE_CHECKING:
-    import uvicorn
-
     from gateway.cli.progress import Greeter
     from gateway.lifespan import Source
+    from gateway.server import Server
 
 BACKLOG = 2048
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -40,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serves until SIGINT or SIGTERM, then drains and returns 0; 1 when the start failed."""
+    """Serves until SIGINT or SIGTERM, then drains: 0; 1 when the start failed, 128 + N after a second signal N."""
     environment = _environment(args)
     config, origin = node_config(args, environment)
     config = loopback_without_keys(config)
@@ -56,11 +54,11 @@ def run(args: argparse.Namespace) -> int:
         try:
             server.run(sockets=[listener])
         except KeyboardInterrupt:
-            pass  # uvicorn raises the signal again once it has shut down
+            pass  # a Ctrl-C before the server listens to signals
         finally:
             if greeter:
                 greeter.stop()
-    return 0 if server.started else 1
+    return server.exit_code if server.started else 1
 
 
 def loopback_without_keys(config: NodeConfig) -> NodeConfig:
@@ -86,7 +84,7 @@ def _log(environment: Environment, greeter: Greeter | None) -> None:
 
 
 def _leave(*_: object) -> None:
-    """SIGTERM before the server runs, or raised again by uvicorn after it has shut down: a stop on request."""
+    """SIGTERM before the server runs, or after it has shut down: a stop on request."""
     raise SystemExit(0)
 
 
@@ -126,14 +124,16 @@ def _source(args: argparse.Namespace, environment: Environment) -> Source:
     return Source(lambda: node_config(args, environment)[0], Path(file).expanduser() if file else None)
 
 
-def _server(config: NodeConfig, environment: Environment, source: Source) -> uvicorn.Server:
+def _server(config: NodeConfig, environment: Environment, source: Source) -> Server:
     import uvicorn
 
     from gateway.app import create_app
+    from gateway.server import Server
 
-    return uvicorn.Server(
+    app = create_app(config, environment, source=source)
+    return Server(
         uvicorn.Config(
-            create_app(config, environment, source=source),
+            app,
             loop="auto",  # uvloop where it exists
             http="httptools",
             ws="none",
@@ -142,9 +142,9 @@ def _server(config: NodeConfig, environment: Environment, source: Source) -> uvi
             access_log=False,
             server_header=False,
             backlog=BACKLOG,
-            timeout_graceful_shutdown=math.ceil(config.node.stop_grace),
             h11_max_incomplete_event_size=_HEAD_MAX,
-        )
+        ),
+        app.state.node,
     )
 
 

@@ -76,6 +76,9 @@ def render(url: str, status: Mapping[str, Any]) -> RenderableType:
         f"  {requests.get('running', 0)} running  {requests.get('waiting', 0)} waiting"
         f"  {status.get('tokens_per_second') or 0:.1f} tok/s"
     )
+    pressure = (status.get("memory") or {}).get("pressure", "normal")
+    if pressure != "normal":
+        title += f"  memory is {pressure}"
     table = Table(title=escape(title), title_justify="left", box=box.SIMPLE_HEAD)
     for heading in ("model", "kind", "state"):
         table.add_column(heading, overflow="fold")

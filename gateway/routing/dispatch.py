@@ -129,3 +129,8 @@ class Dispatcher:
         self._shutting_down = True
         for lane in self._lanes.values():
             lane.close(SHUTTING_DOWN)
+
+    def end_all(self) -> None:
+        """Shuts down, and every request that still runs ends here and now with ShuttingDown and its partial usage."""
+        self.shut_down()
+        self._router.mailboxes.close_all(SHUTTING_DOWN.code, "The gateway stopped before the request ended.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from gateway.routing.registry import Registry
 from gateway.supervisor.keeper import Keeper, Terms
 from gateway.supervisor.placement import node_budget, wired_limit
 from gateway.supervisor.process import Sleep, Spawn, spawn
+from gateway.supervisor.relief import Relief, read_memory
 from gateway.supervisor.sizes import Size, measure
 from gateway.supervisor.snapshot import FleetSnapshot, WorkerFacts, rss_bytes
 from gateway.supervisor.watchdog import Limits
@@ -56,7 +58,9 @@ class Fleet:
         spawn: Spawn = spawn,
         clock: Callable[[], float] = time.monotonic,
         sleep: Sleep = asyncio.sleep,
+        read: Callable[[], tuple[int, int, int]] = read_memory,
     ) -> None:
+        """`read` as `relief.read_memory`."""
         self._router = router
         self._dispatcher = dispatcher
         self._registry = registry
@@ -75,6 +79,8 @@ class Fleet:
             clock=clock,
             sleep=sleep,
         )
+        self.relief = Relief(self, clock=clock, sleep=sleep, read=read)
+        self.keeper.may_load = self.relief.may_load
         dispatcher.on_wanted = self.want
         for name, model in config.models.items():
             self._sizes[name] = measure(name, model)
@@ -119,6 +125,7 @@ class Fleet:
     def start(self) -> None:
         """Starts what is to be there from the start; returns at once, the models load meanwhile."""
         self.keeper.start()
+        self.relief.start()
         for unit, worker in self._workers.items():
             if self._config.models[worker.model].load == "startup":
                 self.keeper.suggest(unit)
@@ -199,11 +206,30 @@ class Fleet:
             await self.keeper.unload(unit)
             self.keeper.want(unit)
 
-    async def stop(self) -> None:
-        """Refuses new requests, lets the running ones finish within the grace, reaps every process."""
+    async def stop(self, grace: float | None = None) -> None:
+        """Refuses new requests, lets the running ones finish within the grace, reaps every process.
+
+        `grace` in seconds, None: `node.stop_grace`.
+        """
         self._dispatcher.shut_down()
+        await self.relief.close()
         await self.keeper.close()
-        await asyncio.gather(*(worker.close() for worker in self._workers.values()))
+        await asyncio.gather(*(worker.close(grace) for worker in self._workers.values()))
+
+    def trim(self, keep: float) -> None:
+        """Every ready worker shrinks its caches to this share of what they may hold."""
+        for worker in self._workers.values():
+            worker.trim(keep)
+
+    async def shed(self) -> str | None:
+        """Unloads the model that has idled longest; its name, None: there is none."""
+        return await self.keeper.shed()
+
+    def kill(self) -> None:
+        """SIGKILL for every worker that runs; `stop` reaps them."""
+        for worker in self._workers.values():
+            if worker.life is not None and worker.life.process is not None:
+                worker.life.process.signal(signal.SIGKILL)
 
     def _size(self, name: str) -> int:
         """What a worker of the model will hold, bytes."""
@@ -217,7 +243,7 @@ class Fleet:
     def snapshot(self) -> FleetSnapshot:
         hosted = (worker for worker in self._workers.values() if self._registry.has(worker.model))
         workers = tuple(self._look(worker) for worker in hosted)
-        return FleetSnapshot(workers, self.keeper.budget, self.keeper.held)
+        return FleetSnapshot(workers, self.keeper.budget, self.keeper.held, self.relief.level, self.relief.reading)
 
     def _look(self, worker: Worker) -> WorkerFacts:
         entry = self._registry[worker.model]

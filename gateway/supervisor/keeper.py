@@ -24,6 +24,7 @@ from shared.logs import get_logger
 log = get_logger("gateway.memory")
 
 LOOK = 1.0  # seconds between looks at who idles
+_SHORT = 30.0  # seconds, for clients
 _GONE = (State.STOPPED, State.QUARANTINED)
 
 
@@ -86,6 +87,7 @@ class Keeper:
         self.reserved: dict[str, int] = {}
         self._workers: dict[str, Charge] = {}
         self._terms: dict[str, Terms] = {}
+        self.may_load: Callable[[int, int], bool] = lambda need, held: True  # under memory pressure; see `relief`
         self._demand = demand
         self._clock = clock
         self._sleep = sleep
@@ -155,11 +157,13 @@ class Keeper:
             self._changed.set()
 
     def revive(self, name: str) -> None:
-        """As `want`, and out of quarantine too. Raises ModelUnavailable when it can never fit."""
+        """As `want`, and out of quarantine too. Raises ModelUnavailable when it can never fit, or memory is short."""
         need = self._terms[name].size()
         decision = decide(need, self.budget, self._residents(), self._clock(), self.min_residency)
         if isinstance(decision, Never) and name not in self.reserved:
             raise too_large(name, need, decision.most).error()
+        if isinstance(decision, Place) and name not in self.reserved and not self._allowed(need, decision):
+            raise ModelUnavailable("The machine is short of memory; /v1/status tells how much.", retry_after=_SHORT)
         if name not in self.reserved or name in self._leaving:
             self._wants[name] = True
             self._changed.set()
@@ -173,6 +177,15 @@ class Keeper:
         """Lets its requests finish, then unloads it; it comes back when it is asked for."""
         self._take(name)
         await self._evict(name)
+
+    async def shed(self) -> str | None:
+        """Unloads the least recently used of those on whom nothing runs and that aren't pinned; None: there is none."""
+        idle = [one for one in self._residents() if not (one.pinned or one.busy or one.ready_since is None)]
+        if not idle:
+            return None
+        longest = min(idle, key=lambda one: one.used)
+        await self._evict(longest.name)
+        return longest.name
 
     # ------------------------------------------------------------------ the owner
     async def _serve(self) -> None:
@@ -207,10 +220,16 @@ class Keeper:
             case Wait():
                 return False
             case Place(evict):
+                if not self._allowed(need, decision):
+                    return False  # looked at again in a moment
                 await asyncio.gather(*(self._evict(other) for other in evict))
                 if name in self._wants:  # else an admin took it back meanwhile
                     self._load(name, need)
         return True
+
+    def _allowed(self, need: int, place: Place) -> bool:
+        """Whether the machine can bear what the load adds, once others have gone for it."""
+        return self.may_load(need - sum(self.reserved[other] for other in place.evict), self.held)
 
     def _take(self, name: str) -> None:
         """Out of the line."""

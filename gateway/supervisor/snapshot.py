@@ -7,6 +7,7 @@ from typing import Literal
 
 import psutil
 
+from gateway.supervisor.pressure import UNREAD, Level, Reading
 from shared.lifecycle import State
 from shared.messages import Kind, Stats
 
@@ -50,6 +51,8 @@ class FleetSnapshot:
     workers: tuple[WorkerFacts, ...]
     budget: int = 0  # of the node, for all workers
     held: int = 0  # of it
+    pressure: Level = "normal"
+    memory: Reading = UNREAD  # of the machine
 
     @property
     def status(self) -> NodeStatus:

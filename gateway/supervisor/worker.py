@@ -21,7 +21,7 @@ from gateway.supervisor.watchdog import Limits, diagnose, restart_delay
 from shared.errors import ModelUnavailable, WorkerLost
 from shared.lifecycle import Event, State, advance
 from shared.logs import get_logger
-from shared.messages import Bye, Down, Drain, Fatal, Hello, Loading, Ready, Stats, Stop
+from shared.messages import Bye, Down, Drain, Fatal, Hello, Loading, Ready, Stats, Stop, Trim
 from shared.spec import WorkerSpec
 
 log = get_logger("gateway.supervisor")
@@ -141,9 +141,14 @@ class Worker:
             self._reset = True
             self.start()
 
-    async def close(self) -> None:
-        """Stops it for good, together with its task."""
-        await self.stop()
+    def trim(self, keep: float) -> None:
+        """Has it shrink its caches to this share of what its prefix cache may hold."""
+        if self.state is State.READY and self.life is not None:
+            self._tell(self.life, Trim(int(self.spec.prefix_cache * keep)))
+
+    async def close(self, grace: float | None = None) -> None:
+        """Stops it for good, together with its task; `grace` as for `stop`."""
+        await self.stop(grace)
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -301,8 +306,10 @@ class Worker:
         if self.state is State.READY:
             self._advance(Event.DRAIN)
             self._tell(life, Drain())
-            end = self._clock() + self._present_grace
-            while (running := self._bus.open_on(life.identity)) and not life.exited and self._clock() < end:
+            began = self._clock()
+            while (running := self._bus.open_on(life.identity)) and not life.exited:
+                if self._clock() - began >= self._present_grace:  # a later `stop` may have less patience
+                    break
                 if reason := diagnose(life.vitals(self.state, running), self._limits, self._clock()):
                     self._log.error("hung while draining", identity=life.identity, reason=reason)
                     break

@@ -133,8 +133,11 @@ class FakeFleet:
     async def unload(self, name: str) -> None:
         self.calls.append(f"unload {name}")
 
-    async def stop(self) -> None:
+    async def stop(self, grace: float | None = None) -> None:
         self.calls.append("stop")
+
+    def kill(self) -> None:
+        self.calls.append("kill")
 
     def snapshot(self) -> FleetSnapshot:
         return FleetSnapshot(tuple(self.facts))

@@ -77,6 +77,7 @@ class FakeEngine:
         self.stepping = threading.Event()  # set when a step begins to block
         self.holding = threading.Event()  # set when preprocessing begins to block
         self.closed = False
+        self.trims: list[int] = []
         self.prepared: list[str] = []
         self.rows: dict[str, Row] = {}
         self.steps = 0
@@ -145,6 +146,9 @@ class FakeEngine:
 
     def stats(self) -> Stats:
         return Stats(self.steps, len(self.rows), 0, 0, 0, self.generated, 0, 0, 0)
+
+    def trim(self, keep_bytes: int) -> None:
+        self.trims.append(keep_bytes)
 
     def close(self) -> None:
         self.closed = True

@@ -56,6 +56,7 @@ class FakeNode:
             spawn=partial(spawn, argv=fake_argv),
             clock=self.clock,
             sleep=hurry,
+            read=lambda: (10**11, 10**11, 0),
         )
         self._count = 0
 

@@ -21,6 +21,7 @@ RULES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("gateway/dialects", ACTS, ()),
     ("gateway/routing/fairness.py", ACTS, ()),
     ("gateway/supervisor/placement.py", ACTS, ()),
+    ("gateway/supervisor/pressure.py", ACTS, ()),
     *((f"workers/{one}", tuple(f"workers.{other}" for other in MODALITIES if other != one), ()) for one in MODALITIES),
 )
 

@@ -167,6 +167,9 @@ class BatchEngine(ABC):
             peak_bytes=mx.get_peak_memory(),
         )
 
+    def trim(self, keep_bytes: int) -> None:
+        mx.clear_cache()  # nothing of past requests is kept
+
     def close(self) -> None:
         self._jobs.clear()
         mx.clear_cache()

@@ -133,6 +133,9 @@ class GenerationEngine(ABC):
     def busy(self) -> bool:
         return self.loop.busy
 
+    def trim(self, keep_bytes: int) -> None:
+        self.loop.trim(keep_bytes)
+
     def stats(self) -> Stats:
         return self.loop.stats()
 

@@ -239,6 +239,11 @@ class GenerationLoop:
             peak_bytes=mx.get_peak_memory(),
         )
 
+    def trim(self, keep_bytes: int) -> None:
+        if self._cache is not None:
+            self._cache.shrink(keep_bytes)
+        mx.clear_cache()
+
     def close(self) -> None:
         mx.synchronize()
         if self._cache is not None:

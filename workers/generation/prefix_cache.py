@@ -98,7 +98,7 @@ class PrefixCache:
             parent.checkpoint = checkpoint()
             self.nbytes += sum(int(cache.nbytes) for cache in parent.checkpoint)
         parent.used = self._clock
-        self._evict()
+        self.shrink(self._max_bytes)
 
     def clear(self) -> None:
         self._root = _Node([], [], None)
@@ -132,8 +132,9 @@ class PrefixCache:
         self.nbytes += upper.nbytes + node.nbytes
         return upper
 
-    def _evict(self) -> None:
-        while self.nbytes > self._max_bytes:
+    def shrink(self, most: int) -> None:
+        """Lets the least recently used go until at most so many bytes are kept."""
+        while self.nbytes > most:
             leaf = min(self._leaves(), key=lambda node: node.used)
             assert leaf.parent is not None
             del leaf.parent.children[leaf.tokens[0]]

@@ -152,6 +152,9 @@ class SpeechEngine:
             peak_bytes=mx.get_peak_memory(),
         )
 
+    def trim(self, keep_bytes: int) -> None:
+        mx.clear_cache()  # nothing of past requests is kept
+
     def close(self) -> None:
         self._turns.clear()
         mx.synchronize()

@@ -311,6 +311,9 @@ class TranscriptionEngine:
             peak_bytes=mx.get_peak_memory(),
         )
 
+    def trim(self, keep_bytes: int) -> None:
+        mx.clear_cache()  # nothing of past requests is kept
+
     def close(self) -> None:
         self._background.close()
         mx.synchronize()

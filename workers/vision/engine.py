@@ -77,6 +77,10 @@ class VisionEngine(GenerationEngine):
         stats = super().stats()
         return replace(stats, cache_bytes=stats.cache_bytes + self.features.nbytes)
 
+    def trim(self, keep_bytes: int) -> None:
+        self.features.shrink(keep_bytes // FEATURE_SHARE)
+        super().trim(keep_bytes)
+
     def close(self) -> None:
         self.features.clear()
         super().close()

@@ -34,7 +34,11 @@ class FeatureCache:
         mx.async_eval(copies)
         self._found[key] = copies
         self.nbytes += size
-        while self.nbytes > self._max_bytes:
+        self.shrink(self._max_bytes)
+
+    def shrink(self, most: int) -> None:
+        """Lets the least recently used go until at most so many bytes are kept."""
+        while self.nbytes > most:
             _, oldest = self._found.popitem(last=False)
             self.nbytes -= sum(array.nbytes for array in oldest)
 

@@ -6,6 +6,8 @@ import pytest
 
 from gateway.metrics import Metrics
 from gateway.routing.dispatch import RequestObserver, Times
+from gateway.supervisor.pressure import Reading
+from gateway.supervisor.snapshot import FleetSnapshot
 from shared.lifecycle import State
 from shared.messages import Stats, Usage
 from tests.fakes.dispatcher import READY
@@ -111,3 +113,13 @@ def test_workers_are_read_at_each_scrape(metrics):
 def test_two_nodes_share_nothing(metrics):
     play(metrics)
     assert value(Metrics(), "vllm:prompt_tokens_total") is None
+
+
+@pytest.mark.parametrize(("level", "number"), [("normal", 0), ("tight", 1), ("critical", 2)])
+def test_the_machines_memory(level, number):
+    metrics = Metrics()
+    metrics.watch_memory(lambda: FleetSnapshot((), pressure=level, memory=Reading(100, 40, 7)))
+    text = metrics.render("")[0].decode()
+    assert f"mlx_gateway:memory_pressure {number}.0" in text
+    assert "mlx_gateway:memory_available_bytes 40.0" in text
+    assert "mlx_gateway:swap_used_bytes 7.0" in text

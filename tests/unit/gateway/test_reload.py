@@ -86,3 +86,10 @@ def test_what_only_a_start_reads() -> None:
     after = NodeConfig.model_validate({"server": {"host": "::1", "keep_alive": 9}, "media": {"fetch": "off"}})
     assert needs_restart(before, after) == ["server.host", "media"]
     assert needs_restart(before, before) == []
+
+
+async def test_a_node_that_ends_starts_nothing_anew(node: Any, file: Path) -> None:
+    reloader = Reloader(node, lambda: load_config(file), file)
+    node.door.close()
+    await reloader.try_reload()
+    assert node.fleet.applied == []

@@ -30,6 +30,7 @@ from shared.messages import (
     Stop,
     TextDelta,
     Tokens,
+    Trim,
     Usage,
 )
 from shared.spec import WorkerSpec
@@ -306,3 +307,14 @@ def test_a_broken_step_is_fatal(gateway: FakeGateway, worker: Worker) -> None:
     assert fatal.code == "step_failed"
     assert "the fake step is broken" in fatal.message
     assert worker.ended() == 1
+
+
+# ------------------------------------------------------------------ memory
+def test_trim_reaches_the_engine_between_steps_and_running_requests_go_on(gateway: FakeGateway, worker: Worker) -> None:
+    gateway.tell(Trim(5))
+    gateway.tell(ask("a", "echo 3"))
+    gateway.tell(Trim(0))
+    assert endings(gateway.deltas_until(Finished, "a")) == {"a": 1}
+    gateway.tell(ask("b", "echo 1"))
+    gateway.deltas_until(Finished, "b")
+    assert worker.engine.trims == [5, 0]

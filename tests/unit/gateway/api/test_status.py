@@ -23,7 +23,19 @@ async def test_status():
     assert body["uptime"] >= 0
     assert body["requests"] == {"running": 1, "waiting": 1}
     assert body["tokens_per_second"] == 12.5
-    assert body["memory"] == {"budget": 0, "reserved": 0, "active": 50, "peak": 60, "cache": 5}
+    assert body["memory"] == {
+        "budget": 0,
+        "reserved": 0,
+        "pressure": "normal",
+        "total": 0,
+        "available": 0,
+        "swap": 0,
+        "swap_growth": 0,
+        "resident": 20,
+        "active": 50,
+        "peak": 60,
+        "cache": 5,
+    }
     assert body["models"][0]["requests"] == {"running": 1, "waiting": 1}
     worker = body["workers"][0]
     assert (worker["name"], worker["state"], worker["pid"], worker["stats"]["steps"]) == ("chat", "ready", 4711, 9)

@@ -22,7 +22,9 @@ from shared.errors import ConfigError
 
 
 class FakeServer:
-    """Stands in for uvicorn's: notes what it was given, then does what the test wants."""
+    """Stands in for the server: notes what it was given, then does what the test wants."""
+
+    exit_code = 0
 
     def __init__(self, ends: BaseException | None = None, started: bool = True) -> None:
         self.started = started
@@ -107,9 +109,11 @@ def test_the_environment_stands_where_the_command_line_is_silent(
     assert server.environment == Environment(port=0, log_style="json")
 
 
-@pytest.mark.parametrize(("ends", "started", "code"), [(KeyboardInterrupt(), True, 0), (None, False, 1)])
+@pytest.mark.parametrize(
+    ("ends", "started", "code"), [(KeyboardInterrupt(), True, 0), (None, False, 1), (None, True, 143)]
+)
 def test_exit_codes(server: FakeServer, ends: BaseException | None, started: bool, code: int) -> None:
-    server.ends, server.started = ends, started
+    server.ends, server.started, server.exit_code = ends, started, 143 if code == 143 else 0
     assert main(["serve", "--port", "0"]) == code
 
 
@@ -127,17 +131,15 @@ def test_the_greeter_is_for_terminals_only(monkeypatch: pytest.MonkeyPatch) -> N
     assert serve._greeter(NodeConfig(), "http://x") is not None
 
 
-def test_uvicorns_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_uvicorns_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     app = ModuleType("gateway.app")
-    app.create_app = lambda config, environment, source: (config, environment, source)  # type: ignore[attr-defined]
+    node = SimpleNamespace()
+    app.create_app = lambda *_, **__: SimpleNamespace(state=SimpleNamespace(node=node))  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "gateway.app", app)
-    (tmp_path / "node.yaml").write_text("node: {stop_grace: 2500ms}")
-    from shared.config import load_config
-
-    config = load_config(tmp_path / "node.yaml")
+    config = NodeConfig()
     settings = serve._server(config, Environment(), Source(lambda: config)).config
     assert (settings.http, settings.ws, settings.lifespan, settings.access_log) == ("httptools", "none", "on", False)
-    assert (settings.timeout_graceful_shutdown, settings.backlog, settings.log_config) == (3, 2048, None)
+    assert (settings.backlog, settings.log_config) == (2048, None)
 
 
 @pytest.mark.parametrize(("host", "bound"), [("0.0.0.0", "127.0.0.1"), ("::1", "::1"), ("127.0.0.1", "127.0.0.1")])

@@ -105,6 +105,12 @@ def test_the_table() -> None:
     assert any("quarantined: no [weights]" in row for row in rows)
 
 
+@pytest.mark.parametrize(("pressure", "words"), [("tight", True), ("critical", True), ("normal", False)])
+def test_a_machine_short_of_memory_is_shown(pressure: str, words: bool) -> None:
+    text = " ".join(shown(NODE | {"memory": {"pressure": pressure}}).split())
+    assert (f"memory is {pressure}" in text) == words
+
+
 def test_an_empty_answer_is_shown_too() -> None:
     assert "0 running" in shown({})
 

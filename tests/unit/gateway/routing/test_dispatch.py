@@ -371,6 +371,19 @@ async def test_shutting_down_refuses_who_waits_and_lets_the_running_end() -> Non
     assert await read(running) == [Finished("a")]
 
 
+async def test_the_end_of_all_requests_is_typed_and_keeps_what_was_used() -> None:
+    bench = Bench()
+    running, waiting = bench.open("a"), bench.open("b")
+    bench.answer(Accepted("a", 5), TextDelta("a", 0, "so", tokens=(1, 2)))
+    bench.dispatcher.end_all()
+    for stream in (running, waiting):
+        with pytest.raises(ShuttingDown):
+            await read(stream)
+    assert (running.usage.prompt_tokens, running.usage.completion_tokens) == (5, 2)
+    bench.answer(Finished("a"))  # too late, and harmless
+    assert len(bench.router.mailboxes) == 0
+
+
 async def test_a_worker_stopped_by_the_operator_ends_its_requests_without_a_replay() -> None:
     bench = Bench()
     stream = bench.open("a")

@@ -12,7 +12,7 @@ from gateway.supervisor.snapshot import rss_bytes
 from shared.config import NodeConfig
 from shared.errors import ModelUnavailable, ShuttingDown
 from shared.lifecycle import State
-from shared.messages import Fatal, Generate, Hello, Loading, Prompt, Ready, Stats
+from shared.messages import Fatal, Generate, Hello, Loading, Prompt, Ready, Stats, Trim
 from tests.fakes.clock import FakeClock, settle
 from tests.fakes.supervision import FakeSpawn, RecordingRouter
 
@@ -23,6 +23,7 @@ class Stage:
     def __init__(self, **models: dict[str, object]) -> None:
         config = NodeConfig.model_validate({"node": {"memory_budget": "8GB", "stop_grace": 3}, "models": models})
         self.clock = FakeClock()
+        self.memory = (100 * GB, 90 * GB, 0)  # of the machine: total, available, swap
         self.spawn = FakeSpawn()
         self.router = RecordingRouter()
         self.registry = Registry.from_config(config, lambda _: "llm")
@@ -36,6 +37,7 @@ class Stage:
             spawn=self.spawn,
             clock=self.clock,
             sleep=self.clock.sleep,
+            read=lambda: self.memory,
         )
 
     async def say(self, name: str, *reports: Hello | Loading | Ready | Stats | Fatal) -> None:
@@ -218,4 +220,24 @@ async def test_how_long_a_load_takes_is_learnt() -> None:
     stage.clock.now += 12
     await stage.say("chat", Hello("chat", 1, 1), Ready("llm", 1, 1, "cpu"))
     assert stage.fleet.load_remaining("chat") == 12.0
+    await stage.close()
+
+
+async def test_a_machine_short_of_memory_has_caches_shrunk_and_idle_models_unloaded() -> None:
+    stage = Stage(chat={"source": "org/x", "kind": "llm", "prefix_cache": "1GB"})
+    stage.fleet.start()
+    await settle()
+    stage.memory = (100 * GB, 9 * GB, 0)
+    await stage.clock.advance(1)
+    assert (stage.fleet.snapshot().pressure, stage.fleet.snapshot().memory.available) == ("tight", 9 * GB)
+    assert not stage.router.sent  # it loads, and keeps nothing yet
+    await stage.say("chat", Hello("chat", 1, 1), Ready("llm", 4, 2048, "cpu"))
+    await stage.clock.advance(10)
+    assert [message for _, message, _ in stage.router.sent] == [Trim(GB // 4)]
+    stage.memory = (100 * GB, 1 * GB, 0)
+    await stage.clock.advance(1)
+    assert stage.router.sent[1][1] == Trim(0)
+    await stage.clock.advance(10)
+    assert stage.fleet.worker("chat").state is State.STOPPED
+    assert stage.fleet.keeper.held == 0
     await stage.close()

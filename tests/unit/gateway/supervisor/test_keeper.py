@@ -6,8 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+import pytest
+
 from gateway.routing.admission import Refusal
 from gateway.supervisor.keeper import Keeper, Terms
+from shared.errors import ModelUnavailable
 from shared.lifecycle import State
 from tests.fakes.clock import FakeClock, settle
 
@@ -234,3 +237,48 @@ async def test_a_model_that_nobody_wants_any_more_is_not_loaded() -> None:
         await settle()
         assert stage.workers["c"].calls == ["stop"]
         assert stage.held == ["b"]
+
+
+async def test_a_load_that_pressure_forbids_waits_and_comes_later() -> None:
+    async with staged("a", "b") as stage:
+        asked: list[tuple[int, int]] = []
+        allowed = False
+
+        def may_load(need: int, held: int) -> bool:
+            asked.append((need, held))
+            return allowed
+
+        await stage.ready("a")
+        stage.keeper.may_load = may_load
+        await stage.want("b")
+        assert (stage.held, stage.keeper.wanted, asked) == (["a"], ["b"], [(10 * GB, 10 * GB)])
+        with pytest.raises(ModelUnavailable, match="short of memory"):
+            stage.keeper.revive("b")  # an admin is told, and does not wait
+        allowed = True
+        await stage.clock.advance(1)
+        assert stage.held == ["a", "b"]
+
+
+async def test_pressure_is_asked_for_what_a_load_adds_beyond_who_goes_for_it() -> None:
+    async with staged("a", "b", "c") as stage:
+        asked: list[int] = []
+        await stage.ready("a", "b")
+        stage.keeper.may_load = lambda need, held: asked.append(need) or False  # type: ignore[func-returns-value]
+        await stage.clock.advance(6)
+        await stage.want("c")
+        assert asked[-1] == 0
+        assert stage.workers["a"].calls == ["start"]  # nobody goes for a load that may not come
+
+
+async def test_shedding_unloads_the_longest_idle_and_spares_pinned_and_busy_ones() -> None:
+    async with staged("a", "b") as stage:
+        stage.workers["pinned"] = Charge("pinned")
+        stage.keeper.add(stage.workers["pinned"], Terms(lambda: 0, pin=True))
+        await stage.ready("a", "b", "pinned")
+        stage.asked.last = {"a": 50.0, "b": 40.0, "pinned": 0.0}
+        stage.asked.open = {"b": 1}
+        assert await stage.keeper.shed() == "a"
+        assert await stage.keeper.shed() is None
+        stage.asked.open = {}
+        assert await stage.keeper.shed() == "b"
+        assert stage.held == ["pinned"]

@@ -348,6 +348,18 @@ async def test_stop_while_it_loads_and_while_it_pauses() -> None:
     await stage.close()
 
 
+async def test_a_later_stop_may_have_less_patience() -> None:
+    stage = await Stage().ready()
+    stage.bus.open["chat.1"] = 1
+    evicting = asyncio.create_task(stage.worker.stop(float("inf")))
+    await stage.clock.advance(10)
+    assert stage.worker.state is State.DRAINING
+    closing = asyncio.create_task(stage.worker.close(0.0))
+    await stage.clock.advance(ASK_GRACE + 1)
+    await asyncio.gather(evicting, closing)
+    assert stage.worker.state is State.STOPPED
+
+
 async def test_stop_ends_a_quarantine_and_a_start_tries_again() -> None:
     stage = await Stage().started()
     await stage.say(Fatal("config_error", "broken"))

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import mlx.core as mx
 import numpy as np
 import pytest
 
@@ -125,6 +126,15 @@ def test_cancel_before_and_between_steps(engine: BatchEngine) -> None:
     assert endings(engine) == ["b"]
     assert not engine.busy
     assert engine.step() == ()
+
+
+def test_a_trim_between_steps_changes_no_answer(engine: BatchEngine) -> None:
+    engine._pacer = FixedBudget(100)
+    engine.admit(engine.prepare(embed("a", *[sentence(18)] * 20), ()))
+    engine.step()
+    engine.trim(0)
+    assert mx.get_cache_memory() == 0
+    assert endings(engine) == ["a"]
 
 
 def test_stats_tell_running_from_waiting(engine: BatchEngine) -> None:

@@ -198,3 +198,16 @@ def test_a_bounded_cache_stays_in_bounds_and_truthful(
         if checkpoints and match.length:
             assert match.checkpoint is not None
             assert match.checkpoint[0].tokens == tuple(asked[: match.length])
+
+
+def test_shrinking_lets_the_least_recently_used_go_and_leaves_the_bound_as_it_was() -> None:
+    cache = PrefixCache(100 * TOKEN_BYTES, checkpoints=False)
+    for tokens in ([1, 2, 3], [4, 5, 6], [7, 8, 9]):
+        put(cache, tokens)
+    cache.match([1, 2, 3], 3)
+    cache.shrink(4 * TOKEN_BYTES)
+    assert [cache.match(tokens, 3).length for tokens in ([1, 2, 3], [4, 5, 6], [7, 8, 9])] == [3, 0, 0]
+    cache.shrink(0)
+    assert (cache.nbytes, cache.match([1, 2, 3], 3).length) == (0, 0)
+    put(cache, [1, 2, 3])
+    assert cache.nbytes == 3 * TOKEN_BYTES

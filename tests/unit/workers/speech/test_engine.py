@@ -221,6 +221,15 @@ def test_a_text_that_breaks_its_phonemiser_ends_alone(driver: Driver, monkeypatc
     assert not driver.engine.busy
 
 
+def test_a_trim_between_segments_changes_no_sound(driver: Driver) -> None:
+    expected = driver.say(LONG)
+    driver.answers = []
+    driver.send("r", LONG)
+    driver.answers += driver.engine.step()
+    driver.engine.trim(0)
+    assert b"".join(bytes(answer.data.data) for answer in driver.run() if isinstance(answer, Sound)) == expected
+
+
 def test_close_drops_what_is_left(driver: Driver) -> None:
     driver.send("long", LONG)
     driver.engine.close()

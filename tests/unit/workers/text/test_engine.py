@@ -315,3 +315,17 @@ def test_the_yaml_gives_defaults_that_a_request_overrides(folder: Callable[[str]
     d = Driver(folder("qwen3"), sampling={"max_tokens": 3})
     assert len(d.tokens(made_up(4), ignore_eos=True)) == 3
     assert len(d.tokens(made_up(4), ignore_eos=True, max_tokens=5)) == 5
+
+
+def test_a_trim_empties_the_prefix_cache_while_others_run_and_changes_no_answer(driver: Make) -> None:
+    d = driver()
+    prompt = made_up(60)
+    expected = d.tokens(prompt, max_tokens=12, ignore_eos=True)
+    d.admit("it", made_up(30), max_tokens=30, ignore_eos=True)
+    d.step(3)
+    d.engine.trim(0)
+    d.drain()
+    assert d.tokens(prompt, max_tokens=12, ignore_eos=True) == expected
+    assert len(d.answers["it"].tokens[0]) == 30
+    d.engine.trim(0)
+    assert d.engine.stats().cache_bytes == 0

@@ -283,6 +283,15 @@ def test_cancel_frees_the_rows_at_once(ears: Listener) -> None:
     assert ears.answers["stays"].text == PHRASES[2]["text"]
 
 
+def test_a_trim_between_steps_changes_no_word(ears: Listener) -> None:
+    ears.submit(Transcribe("it", Blob(saved(0))))
+    while not ears.engine.stats().running:
+        ears.step()
+    ears.engine.trim(0)
+    ears.run()
+    assert ears.answers["it"].text == PHRASES[0]["text"]
+
+
 def test_cancel_before_the_first_step(ears: Listener) -> None:
     ears.submit(Transcribe("gone", Blob(saved(0))))
     assert isinstance(ears.engine.cancel("gone")[0], Failed)

@@ -127,6 +127,15 @@ def test_other_work_is_refused(eyes: Eyes) -> None:
         eyes().engine.prepare(Rerank("r", "query", ("document",)), ())
 
 
+def test_a_trim_forgets_pictures_and_prompts_and_changes_no_answer(eyes: Eyes) -> None:
+    d = eyes(prefix_cache=1 << 24)
+    first = d.ask([says(image(), "?")], [picture()])
+    assert d.engine.features.nbytes > 0
+    d.engine.trim(0)
+    assert (d.engine.features.nbytes, d.engine.stats().cache_bytes) == (0, 0)
+    assert d.ask([says(image(), "?")], [picture()]) == first
+
+
 # ------------------------------------------------------------------ keys
 def test_keys_are_equal_for_equal_content_only(eyes: Eyes) -> None:
     d = eyes()

@@ -42,3 +42,12 @@ def test_a_kept_slice_does_not_hold_the_prompt_in_memory() -> None:
     del prompt
     assert before - mx.get_active_memory() >= 4096 * 64 * 4
     assert cache.nbytes == 2 * 64 * 4
+
+
+def test_shrinking_keeps_the_last_ones_used() -> None:
+    cache = FeatureCache(1 << 20)
+    for at, key in enumerate("abc"):
+        cache.put(key, features(at))
+    cache.shrink(ROW)
+    assert [cache.get(key) is not None for key in "abc"] == [False, False, True]
+    assert cache.nbytes == ROW
