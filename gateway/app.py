@@ -25,6 +25,8 @@ from gateway.api import (
     health,
     messages,
     models,
+    page,
+    recent,
     rerank,
     speech,
     status,
@@ -49,6 +51,23 @@ from gateway.tenancy.ring import KeyRing
 from shared.channel import make_endpoint
 from shared.config import Environment, NodeConfig
 from shared.detect import detect_kind
+
+SURFACES = (
+    chat,
+    messages,
+    audio,
+    speech,
+    embeddings,
+    rerank,
+    models,
+    tokenize,
+    usage,
+    admin,
+    health,
+    status,
+    recent,
+    page,
+)
 
 FleetFactory = Callable[[NodeConfig, Environment, Router, Dispatcher, Registry], Fleet]
 
@@ -104,11 +123,11 @@ def build_http(node: Node, lifespan: Callable[[FastAPI], AsyncIterator[None]] | 
     )
     app.state.node = node
     errors.install(app)
-    for surface in (chat, messages, audio, speech, embeddings, rerank, models, tokenize, usage, admin, health, status):
+    for surface in SURFACES:
         app.include_router(surface.router)
     server = node.config.server
     app.add_middleware(BodyLimit, limit=server.max_body)
-    app.add_middleware(Authenticate, ring=node.ring, ledger=node.ledger)
+    app.add_middleware(Authenticate, ring=node.ring, ledger=node.ledger, failures=node.failures)
     if server.cors_origins:
         app.add_middleware(
             CORSMiddleware, allow_origins=list(server.cors_origins), allow_methods=["*"], allow_headers=["*"]

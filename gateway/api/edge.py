@@ -20,7 +20,9 @@ from shared.logs import get_logger
 
 log = get_logger("gateway.api")
 
-_PROBES = frozenset({"/health", "/health/ready", "/metrics", "/v1/status"})  # asked for every few seconds
+_PROBES = frozenset(  # asked for every few seconds
+    {"/health", "/health/ready", "/metrics", "/v1/status", "/v1/me/usage", "/admin/usage", "/admin/errors"}
+)
 _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 

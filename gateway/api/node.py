@@ -18,9 +18,11 @@ from gateway.routing.stream import Patience
 from gateway.supervisor.fleet import Fleet
 from gateway.supervisor.snapshot import WorkerFacts
 from gateway.tenancy.current import current, visit
+from gateway.tenancy.failures import Failures
 from gateway.tenancy.ledger import Ledger
 from gateway.tenancy.ring import KeyRing
 from shared.config import NodeConfig
+from shared.errors import RequestError
 from shared.lifecycle import State
 from shared.messages import Work
 
@@ -38,6 +40,7 @@ class Node:
     media: MediaLoader
     ring: KeyRing = field(default_factory=KeyRing)
     ledger: Ledger | None = None
+    failures: Failures = field(default_factory=Failures)
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -54,7 +57,11 @@ class Node:
         """
         deadline = self.dispatcher.clock() + self.config.server.request_timeout
         patience = Patience(self.config.node.load_wait, lambda: self.fleet.load_remaining(entry.name))
-        return self.dispatcher.open(entry, work, blobs, deadline=deadline, tenant=visit(), patience=patience)
+        try:
+            return self.dispatcher.open(entry, work, blobs, deadline=deadline, tenant=visit(), patience=patience)
+        except RequestError as error:
+            visit().note_outcome(error.code, entry.name)
+            raise
 
     def facts(self) -> dict[str, WorkerFacts]:
         """What is known of each model's worker, by the model's name; of the models that the caller may use."""
