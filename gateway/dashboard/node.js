@@ -82,7 +82,7 @@ function fillModel(element, model, admin) {
   state.dataset.state = tone(overall(model));
   say(state.firstElementChild, words(overall(model), shown));
   const { running, waiting } = requests;
-  say(facts.children[0], running || waiting ? `${running} running${waiting ? `, ${waiting} waiting` : ""}` : "idle");
+  say(facts.children[0], running || waiting ? `${running} running${waiting ? `, ${waiting} waiting` : ""}` : overall(model) === "ready" ? "idle" : "");
   facts.children[0].classList.toggle("aside", !(running || waiting));
   say(facts.children[1], speed ? `${rate(speed)} tok/s` : "");
   say(facts.children[2], used ? bytes(used) : "");

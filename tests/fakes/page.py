@@ -93,13 +93,23 @@ def page_node(script: Script, ring: KeyRing | None = None) -> Node:
     """All models are ready but `embed`, which is not loaded."""
     node = make_node(script, ring)
     entries = [
-        ModelEntry(name, config, 1_700_000_000, kind=config.kind, voices=("af_sky", "bf_ann") if name == "kokoro" else ())
+        ModelEntry(
+            name, config, 1_700_000_000, kind=config.kind, voices=("af_sky", "bf_ann") if name == "kokoro" else ()
+        )
         for name, config in ((name, ModelConfig(source="x/y", **values)) for name, values in MODELS.items())
     ]
     node.registry = Registry(entries, lambda name: current().may_use(name))
     fleet: Any = MovingFleet(
         *(
-            replace(READY, name=one.name, model=one.name, kind=one.kind, reserved=1200 * MB, stats=STATS, tokens_per_second=0.0)
+            replace(
+                READY,
+                name=one.name,
+                model=one.name,
+                kind=one.kind,
+                reserved=1200 * MB,
+                stats=STATS,
+                tokens_per_second=0.0,
+            )
             for one in entries
         )
     )
