@@ -40,7 +40,7 @@ export async function request(path, { json, body, method = json || body ? "POST"
 
 async function reach(path, options) {
   try {
-    return await fetch(path, { ...options, cache: "no-store", credentials: "omit", redirect: "error" });
+    return await fetch(path, { ...options, cache: "no-store", redirect: "error" });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Problem("The node does not answer.");

@@ -9,6 +9,7 @@ const turns = []; // the conversation as the API takes it
 let models = [];
 let pictures = []; // data URLs that the next message will carry
 let running = null; // an AbortController while the model answers
+let awaited = null; // the answer that is on its way
 
 /** Wires the panel; returns what takes the node's models. */
 export function startChat() {
@@ -35,6 +36,7 @@ export function startChat() {
     models = found;
     fillMenu(byId("chat-model"), models, ["llm", "vlm"]);
     showPictureButtons();
+    awaited?.wait(models);
   };
 }
 
@@ -116,6 +118,7 @@ async function send() {
 
 async function answer(shown) {
   running = new AbortController();
+  awaited = shown;
   toggle(true);
   try {
     const stream = await request("v1/chat/completions", { json: body(), signal: running.signal });
@@ -128,8 +131,9 @@ async function answer(shown) {
   } catch (problem) {
     shown.finish(problem.name === "AbortError" ? "stopped" : problem.message, problem.name !== "AbortError");
   }
-  running = null;
+  running = awaited = null;
   toggle(false);
+  document.dispatchEvent(new Event("answered"));
   if (shown.text) turns.push({ role: "assistant", content: shown.text });
   else turns.pop();
   follow(true);
@@ -183,18 +187,20 @@ function question(text, seen) {
 class Answer {
   constructor() {
     this.text = "";
+    this.model = byId("chat-model").value;
     this.began = performance.now();
     this.first = 0;
     this.tokens = null;
     this.reason = "";
     this.said = make("p", { className: "text" });
     this.meta = make("p", { className: "meta aside", textContent: "…" });
-    const who = make("h3", { className: "away", textContent: byId("chat-model").value });
+    const who = make("h3", { className: "away", textContent: this.model });
     this.element = make("article", { className: "turn said" }, who, this.said, this.meta);
   }
 
   add({ data, comment }) {
     if (comment !== undefined) {
+      this.told = true;
       if (!this.first) say(this.meta, comment);
       return;
     }
@@ -210,6 +216,12 @@ class Answer {
       this.text += content;
       this.said.append(content);
     }
+  }
+
+  /** What a look at the node tells of the model, until the answer's own stream says more. */
+  wait(found) {
+    const state = found.find(({ id }) => id === this.model)?.state;
+    if (!this.first && !this.told) say(this.meta, state === "ready" ? "…" : `${this.model}: ${state}`);
   }
 
   finish(message, bad = false) {

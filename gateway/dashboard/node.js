@@ -6,11 +6,12 @@ import { byId, bytes, count, fillRows, make, rate, reconcile, say } from "./dom.
 const LOADING = ["spawned", "loading"];
 const BROKEN = ["crashed", "backoff", "quarantined"];
 const POINTS = 60; // of the line of tokens a second
+const SOON = 1000; // ms; over less time a rate says nothing
 
 const busy = new Map(); // what an admin asked for, by model, until it is done
 const failed = new Map(); // why it was not
 const rates = [];
-let earlier = null; // people's counters at the last look
+let earlier = { now: -Infinity, speeds: new Map(), generated: new Map() }; // people at the last look
 
 // ------------------------------------------------------------------ memory
 export function showMemory({ memory, workers }) {
@@ -64,7 +65,7 @@ function newModel({ id }, changed) {
   return make("li", {},
     make("div", { className: "name" }, make("strong", { textContent: id, title: id }), make("span", { className: "aside" })),
     make("p", { className: "state" }, make("span")),
-    make("p", { className: "facts" }, make("span"), make("span"), make("span")),
+    make("p", { className: "facts" }, make("span"), make("span"), make("span"), make("span")),
     make("div", { className: "side" }, button),
     make("progress", { max: 1, className: "load" }),
     make("p", { className: "detail" }),
@@ -76,7 +77,9 @@ function fillModel(element, model, admin) {
   const { workers, requests } = model;
   const shown = workers.find((worker) => LOADING.includes(worker.state)) ?? workers[0];
   const speed = workers.reduce((sum, worker) => sum + worker.tokens_per_second, 0);
-  const used = workers.reduce((sum, worker) => sum + (worker.reserved ? holds(worker) : 0), 0);
+  const loaded = workers.filter((worker) => worker.reserved > 0);
+  const used = loaded.reduce((sum, worker) => sum + holds(worker), 0);
+  const kept = loaded.reduce((sum, worker) => sum + worker.reserved, 0);
   say(name.lastElementChild, [model.kind, ...model.aliases].filter(Boolean).join(" · "));
   name.lastElementChild.title = model.aliases.join(", ");
   state.dataset.state = tone(overall(model));
@@ -86,6 +89,7 @@ function fillModel(element, model, admin) {
   facts.children[0].classList.toggle("aside", !(running || waiting));
   say(facts.children[1], speed ? `${rate(speed)} tok/s` : "");
   say(facts.children[2], used ? bytes(used) : "");
+  say(facts.children[3], kept ? `of ${bytes(kept)}` : "");
   fillProgress(progress, shown, model.id);
   say(detail, failed.get(model.id) ?? trouble(workers));
   detail.classList.toggle("bad", failed.has(model.id) || BROKEN.includes(overall(model)));
@@ -159,9 +163,7 @@ async function move(id, button, changed) {
 // ------------------------------------------------------------------ people, usage, errors
 export function showPeople({ people }, used) {
   byId("people-section").hidden = !people.length && !used.some((row) => row.key);
-  const now = performance.now();
-  const speeds = new Map(people.map((one) => [one.name, speed(one, now)]));
-  earlier = { now, generated: new Map(people.map((one) => [one.name, one.generated])) };
+  const speeds = speedsOf(people);
   const names = [...new Set([...people.map((one) => one.name), ...used.map((row) => row.key)])];
   fillRows(byId("people"), names.map((name) => {
     const live = people.find((one) => one.name === name) ?? { running: 0, waiting: 0 };
@@ -171,9 +173,16 @@ export function showPeople({ people }, used) {
   }));
 }
 
-function speed({ name, generated }, now) {
-  const before = earlier?.generated.get(name);
-  return before === undefined ? 0 : Math.max(0, (1000 * (generated - before)) / (now - earlier.now));
+/** Tokens a second by key since the last look; a look that follows at once changes nothing. */
+function speedsOf(people) {
+  const now = performance.now();
+  if (now - earlier.now < SOON) return earlier.speeds;
+  const speeds = new Map(people.map(({ name, generated }) => {
+    const before = earlier.generated.get(name) ?? generated;
+    return [name, Math.max(0, (1000 * (generated - before)) / (now - earlier.now))];
+  }));
+  earlier = { now, speeds, generated: new Map(people.map((one) => [one.name, one.generated])) };
+  return speeds;
 }
 
 export function showUsage(rows, limits, whose) {

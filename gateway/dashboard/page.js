@@ -90,6 +90,9 @@ function askForKey(message) {
       input.value = "";
       dialog.close();
       resolve(key);
+      if (key === null || !locked) return;
+      locked = false;
+      setTimeout(look); // once the key is kept
     };
     const { signal } = answer;
     byId("key-form").addEventListener("submit", (event) => {
@@ -155,4 +158,7 @@ function select(chosen) {
 onKeyWanted(askForKey);
 document.addEventListener("visibilitychange", look);
 addEventListener("online", look);
+document.addEventListener("answered", () => {
+  seldom = -Infinity;
+});
 look();

@@ -238,6 +238,29 @@ def test_without_a_key_the_page_waits(serve, visit):
     expect(page.get_by_role("alert")).to_be_hidden()
 
 
+def test_a_key_that_is_revoked_meanwhile_is_asked_for_again(serve, visit):
+    node = serve(page_node(HELLO, ring()))
+    page = visit(node.url)
+    give_key(page, "good")
+    expect(page.locator("#who")).to_have_text("ana")
+    node.loop.call_soon_threadsafe(node.node.ring.configure, [KeyConfig(name="ana", key_sha256=keyfile.digest("new"))])
+    page.get_by_role("button", name="Not now").click()
+    expect(page.locator("#status")).to_have_text("offline")
+    ask(page, "Hi")
+    give_key(page, "new")
+    expect(answers(page).locator("> .text")).to_have_text("Hello there!")
+    expect(page.locator("#status")).to_have_text("ready")
+
+
+def test_a_key_with_characters_that_no_key_has_is_not_taken(serve, visit):
+    page = visit(serve(page_node(HELLO, ring())).url)
+    give_key(page, "schlüssel")
+    assert page.locator("#key-input").evaluate("(input) => input.validity.patternMismatch")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    give_key(page, " good ")
+    expect(page.locator("#who")).to_have_text("ana")
+
+
 # ------------------------------------------------------------------ the node
 def test_admins_load_and_unload(serve, visit):
     node = serve(page_node(HELLO))
