@@ -132,7 +132,6 @@ function turnTo(view) {
   }
 }
 
-document.querySelector(".skip").addEventListener("click", () => turnTo("play"));
 
 const tabs = [...document.querySelectorAll('[role="tab"]')];
 for (const [n, tab] of tabs.entries()) {
@@ -153,6 +152,11 @@ function select(chosen) {
     byId(tab.getAttribute("aria-controls")).hidden = !is;
   }
 }
+
+document.querySelector(".skip").addEventListener("click", () => {
+  turnTo("play");
+  select(tabs[0]);
+});
 
 // ------------------------------------------------------------------ start
 onKeyWanted(askForKey);

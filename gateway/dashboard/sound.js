@@ -76,11 +76,13 @@ async function record(hear) {
   const recorder = new MediaRecorder(microphone, mimeType ? { mimeType } : {});
   const pieces = [];
   const began = performance.now();
-  const ticker = setInterval(() => say(status, `Recording, ${Math.floor((performance.now() - began) / 1000)} s`), 500);
+  const time = byId("record-time"); // not read out, unlike the status
+  const ticker = setInterval(() => say(time, `${Math.floor((performance.now() - began) / 1000)} s`), 500);
   say(status, "Recording");
   recorder.addEventListener("dataavailable", ({ data }) => pieces.push(data));
   recorder.addEventListener("stop", () => {
     clearInterval(ticker);
+    say(time, "");
     for (const track of microphone.getTracks()) track.stop();
     hear(new Blob(pieces, { type: recorder.mimeType }), `recording.${ending}`);
   });

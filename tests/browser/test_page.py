@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import re
 import time
@@ -19,7 +20,7 @@ from gateway.tenancy.ring import KeyRing
 from shared.config.keys import KeyConfig
 from shared.errors import WorkerLost
 from shared.lifecycle import State
-from shared.messages import Accepted, TextDelta
+from shared.messages import Accepted, TextDelta, Usage
 from tests.browser.conftest import PATIENCE
 from tests.fakes.page import MB, VISION, page_node, thinks
 
@@ -316,6 +317,31 @@ def test_what_goes_on_is_shown(serve, visit):
     expect(page.locator("#errors tr")).to_contain_text(["worker_lostchatana/v1/messages"])
 
 
+class Busy:
+    """A stream that has more tokens whenever somebody looks."""
+
+    state = "running"
+
+    def __init__(self) -> None:
+        self.counts = itertools.count(step=500)
+
+    @property
+    def usage(self) -> Usage:
+        return Usage(completion_tokens=next(self.counts))
+
+
+def test_tokens_a_second_by_key(serve, visit):
+    node = page_node(HELLO, ring())
+    busy: Any = Busy()
+    node.ring.tenants[0].opened(busy)
+    page = visit(serve(node).url)
+    give_key(page, "admin")
+    cells = page.locator("#people tr").filter(has_text="ana").locator("td")
+    expect(cells.nth(0)).to_have_text("1")
+    expect(cells.nth(2)).to_have_text(re.compile(r"^\d*[1-9]\d*(\.\d)?$"))
+    expect(page.locator("#people tr").filter(has_text="root").locator("td").nth(2)).to_have_text("0.0")
+
+
 def test_nobody_asks_while_nobody_looks(serve, visit):
     page = visit(serve(page_node(HELLO)).url)
     expect(page.locator("#models > li")).to_have_count(5)
@@ -423,6 +449,9 @@ def test_by_keyboard_alone(serve, visit):
         expect(page.get_by_role("tabpanel", name=name)).to_be_visible()
     page.keyboard.press("Tab")
     expect(page.locator("#hear-model")).to_be_focused()
+    page.get_by_role("link", name="Skip to the playground").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Message")).to_be_focused()
     page.get_by_role("button", name="Load embed").focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Unload embed")).to_be_focused()
