@@ -5,6 +5,8 @@ import { byId, make, rate, say } from "./dom.js";
 import { fillMenu } from "./models.js";
 import { toDataUrl } from "./picture.js";
 
+const SHORT = 0.2; // seconds; over less a rate says nothing
+
 const turns = []; // the conversation as the API takes it
 let models = [];
 let pictures = []; // data URLs that the next message will carry
@@ -249,8 +251,9 @@ class Answer {
     if (!this.first) return "";
     const wait = `first after ${((this.first - this.began) / 1000).toFixed(1)} s`;
     if (!this.tokens) return wait;
-    const seconds = Math.max(0.001, (performance.now() - this.first) / 1000);
+    const seconds = (performance.now() - this.first) / 1000;
     const count = this.tokens.completion_tokens;
-    return `${count} tokens · ${count > 1 ? `${rate((count - 1) / seconds)} tok/s · ` : ""}${wait}`;
+    const speed = seconds > SHORT ? `${rate((count - 1) / seconds)} tok/s · ` : "";
+    return `${count} tokens · ${speed}${wait}`;
   }
 }
