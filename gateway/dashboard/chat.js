@@ -36,7 +36,7 @@ export function startChat() {
   byId("prompt").addEventListener("paste", ({ clipboardData }) => addAll(clipboardData.files));
   return (found) => {
     models = found;
-    fillMenu(byId("chat-model"), models, ["llm", "vlm"]);
+    fillMenu(byId("chat-model"), models, ["llm", "vlm"], byId("send"));
     showPictureButtons();
     awaited?.wait(models);
   };

@@ -130,7 +130,7 @@ export function startSpeaking() {
   });
   return (found) => {
     models = found;
-    fillMenu(byId("speak-model"), models, ["tts"]);
+    fillMenu(byId("speak-model"), models, ["tts"], byId("speak-button"));
     showVoices();
   };
 }

@@ -14,6 +14,7 @@ import pytest
 pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 from playwright.sync_api import Page, expect
 
+from gateway.routing.registry import Registry
 from gateway.tenancy import keyfile
 from gateway.tenancy.ledger import Record
 from gateway.tenancy.ring import KeyRing
@@ -137,6 +138,15 @@ def test_a_request_that_waits_says_what_for(serve, visit):
     expect(answers(page).locator(".meta")).to_have_text("loading chat load 40%")
     running.open(gate)
     expect(answers(page).locator("> .text")).to_have_text("Hello there!")
+
+
+def test_a_node_without_a_model_of_the_kind(serve, visit):
+    node = page_node(HELLO)
+    node.registry = Registry([entry for entry in node.registry if entry.kind == "stt"])
+    page = visit(serve(node).url)
+    expect(page.locator("#models > li")).to_have_count(1)
+    expect(page.locator("#chat-model")).to_have_text("none on this node")
+    expect(page.get_by_role("button", name="Send")).to_be_disabled()
 
 
 def test_markup_in_an_answer_stays_text(serve, visit):
