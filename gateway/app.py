@@ -28,6 +28,8 @@ from gateway.api import (
     mcp,
     messages,
     models,
+    page,
+    recent,
     rerank,
     responses,
     speech,
@@ -74,6 +76,8 @@ SURFACES = (
     admin,
     health,
     status,
+    recent,
+    page,
 )
 
 FleetFactory = Callable[[NodeConfig, Environment, Router, Dispatcher, Registry], Fleet]
@@ -138,7 +142,7 @@ def build_http(node: Node, lifespan: Callable[[FastAPI], AsyncIterator[None]] | 
         app.include_router(surface.router)
     server = node.config.server
     app.add_middleware(BodyLimit, limit=server.max_body)
-    app.add_middleware(Authenticate, ring=node.ring, ledger=node.ledger)
+    app.add_middleware(Authenticate, ring=node.ring, ledger=node.ledger, failures=node.failures)
     app.add_middleware(Doorway, door=node.door)
     if server.cors_origins:
         app.add_middleware(

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.api.errors import error_response, speaks_anthropic
 from gateway.tenancy.current import set_current
+from gateway.tenancy.failures import Failures
 from gateway.tenancy.ledger import Ledger
 from gateway.tenancy.ring import KeyRing
 from gateway.tenancy.tenant import Tenant
@@ -21,19 +22,21 @@ from gateway.tenancy.windows import Limit
 from shared.errors import RequestError, Unauthorized
 
 OPEN = frozenset({"/", "/health"})  # the page holds no data; it asks for a key
+_PAGE = "/page/"
 _UNCOUNTED = ("/v1/messages/count_tokens", "/v1/models/", "/v1/mcp/")
 
 
 class Authenticate:
     """Refuses requests without a valid key, once the node has keys; notes the tenant for everything inside."""
 
-    def __init__(self, app: ASGIApp, ring: KeyRing, ledger: Ledger | None) -> None:
+    def __init__(self, app: ASGIApp, ring: KeyRing, ledger: Ledger | None, failures: Failures) -> None:
         self.app = app
         self.ring = ring
         self.ledger = ledger
+        self.failures = failures
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in OPEN:
+        if scope["type"] != "http" or scope["path"] in OPEN or scope["path"].startswith(_PAGE):
             await self.app(scope, receive, send)
             return
         try:
@@ -43,7 +46,7 @@ class Authenticate:
             response.headers["www-authenticate"] = "Bearer"
             await response(scope, receive, send)
             return
-        set_current(Visit(tenant, scope["path"], self.ledger))
+        set_current(Visit(tenant, scope["path"], self.ledger, self.failures))
         scope["state"]["tenant"] = tenant.name
         if is_counted(scope):
             await self._limited(tenant, scope, receive, send)
@@ -59,6 +62,7 @@ class Authenticate:
         try:
             tenant.enter()
         except RequestError as error:
+            self.failures.note(error.code, key=tenant.name, model="", endpoint=scope["path"])
             await error_response(error, scope)(scope, receive, send_with_limits)
             return
         try:

@@ -21,6 +21,7 @@ from shared.logs import get_logger
 
 log = get_logger("gateway.api")
 
+_QUIET = PROBES | {"/v1/me/usage", "/admin/usage", "/admin/errors"}  # asked for every few seconds
 _SANE_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
@@ -90,7 +91,7 @@ class RequestBoundary:
 
 def _log_answer(scope: Scope, status: int, seconds: float) -> None:
     state = scope["state"]
-    write = log.debug if scope["path"] in PROBES else log.info  # probes come every few seconds
+    write = log.debug if scope["path"] in _QUIET else log.info  # probes come every few seconds
     write(
         "answered",
         request=state["request_id"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse
 
 from gateway.api.node import NodeDep
 from gateway.supervisor.snapshot import WorkerFacts
@@ -31,11 +31,6 @@ async def ready(node: NodeDep) -> JSONResponse:
     elif snapshot.status == "ready":
         return JSONResponse(body)
     return JSONResponse(body, 503, {"retry-after": "1"})
-
-
-@router.head("/", include_in_schema=False)
-async def root() -> Response:
-    return Response()
 
 
 def _state(facts: WorkerFacts) -> dict[str, Any]:

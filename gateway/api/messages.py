@@ -80,7 +80,6 @@ async def count_tokens(request: Request, node: NodeDep) -> JSONResponse:
     raise InternalError("The model did not answer with tokens.")
 
 
-@router.head("/", include_in_schema=False)
 @router.head("/api/hello", include_in_schema=False)
 @router.get("/api/hello", include_in_schema=False)
 async def hello() -> Response:

@@ -24,10 +24,12 @@ from gateway.routing.stream import Patience
 from gateway.supervisor.fleet import Fleet
 from gateway.supervisor.snapshot import WorkerFacts
 from gateway.tenancy.current import current, visit
+from gateway.tenancy.failures import Failures
 from gateway.tenancy.ledger import Ledger
 from gateway.tenancy.ring import KeyRing
+from gateway.tenancy.visit import Visit
 from shared.config import NodeConfig
-from shared.errors import Forbidden
+from shared.errors import Forbidden, RequestError
 from shared.lifecycle import State
 from shared.messages import Generate, Work
 
@@ -48,6 +50,7 @@ class Node:
     ring: KeyRing = field(default_factory=KeyRing)
     ledger: Ledger | None = None
     door: Door = field(default_factory=Door)
+    failures: Failures = field(default_factory=Failures)
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -62,9 +65,15 @@ class Node:
 
         Raises RequestError at the door.
         """
-        deadline = self.dispatcher.clock() + self.config.server.request_timeout
+        return self._open(entry, work, blobs, self.dispatcher.clock() + self.config.server.request_timeout, visit())
+
+    def _open(self, entry: ModelEntry, work: Work, blobs: Sequence[bytes], deadline: float, caller: Visit) -> Stream:
         patience = Patience(self.config.node.load_wait, lambda: self.fleet.load_remaining(entry.name))
-        return self.dispatcher.open(entry, work, blobs, deadline=deadline, tenant=visit(), patience=patience)
+        try:
+            return self.dispatcher.open(entry, work, blobs, deadline=deadline, tenant=caller, patience=patience)
+        except RequestError as error:
+            caller.note_outcome(error.code, entry.name)
+            raise
 
     def answer(
         self,
@@ -94,7 +103,7 @@ class Node:
             work,
             uses,
             self.mcp,
-            lambda turn: self.dispatcher.open(entry, turn, blobs, deadline=deadline, tenant=caller),
+            lambda turn: self._open(entry, turn, blobs, deadline, caller),
             Bounds(seconds, max_calls, result=longest_result(entry.context)),
         )
 

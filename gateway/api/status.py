@@ -34,6 +34,8 @@ async def status(node: NodeDep) -> JSONResponse:
             },
             "tokens_per_second": round(sum(one.tokens_per_second for one in facts.values()), 3),
             "memory": _of_node(snapshot) | _memory(list(facts.values())),
+            "key": {"name": current().name, "role": "admin" if current().is_admin else "user"},
+            "people": _people(node),
             "models": [_model(node, entry, facts.get(entry.name)) for entry in node.registry],
             "workers": [asdict(one) for one in facts.values()],
         }
@@ -64,6 +66,11 @@ def _of_node(snapshot: FleetSnapshot) -> dict[str, Any]:
         "swap": machine.swap,
         "swap_growth": round(machine.growth),
     }
+
+
+def _people(node: Node) -> list[dict[str, Any]]:
+    """What each key is doing, for admins."""
+    return [asdict(tenant.activity()) for tenant in node.ring.tenants] if current().is_admin else []
 
 
 def _memory(workers: Sequence[WorkerFacts]) -> dict[str, int]:

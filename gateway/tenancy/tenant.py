@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from gateway.routing.stream import Stream
@@ -12,6 +13,16 @@ from shared.config.keys import KeyConfig
 from shared.errors import Forbidden, RateLimited, Unauthorized
 
 _BUSY = 1.0  # seconds after which a free place is likely, for who has too many requests open
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What one key is doing. `generated`: tokens since the node started, those of running requests included."""
+
+    name: str
+    running: int
+    waiting: int
+    generated: int
 
 
 class Tenant:
@@ -23,6 +34,7 @@ class Tenant:
         self._clock = clock
         self._requests, self._tokens, self._day = Minute(), Minute(), Day()
         self._open: set[Stream] = set()
+        self._generated = 0
         self.parallel = 0  # HTTP requests
 
     @property
@@ -103,7 +115,13 @@ class Tenant:
 
     def closed(self, stream: Stream) -> None:
         self._open.discard(stream)
+        self._generated += stream.usage.completion_tokens
         self.charge(stream.usage.prompt_tokens + stream.usage.completion_tokens)
+
+    def activity(self) -> Activity:
+        running = sum(stream.state == "running" for stream in self._open)
+        generated = self._generated + sum(stream.usage.completion_tokens for stream in self._open)
+        return Activity(self.name, running, len(self._open) - running, generated)
 
     def revoke(self) -> None:
         """The key is gone: whatever it has open ends with an error."""

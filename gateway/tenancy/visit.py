@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.routing.stream import Stream
+from gateway.tenancy.failures import Failures
 from gateway.tenancy.ledger import Ledger, Record
 from gateway.tenancy.tenant import Tenant
 
@@ -19,6 +20,7 @@ class Visit:
     tenant: Tenant
     endpoint: str = ""
     ledger: Ledger | None = None
+    failures: Failures = field(default_factory=Failures)
     clock: Callable[[], float] = time.time
 
     @property
@@ -34,7 +36,12 @@ class Visit:
 
     def closed(self, stream: Stream) -> asyncio.Event | None:
         self.tenant.closed(stream)
+        self.note_outcome(stream.outcome, stream.model)
         return self.ledger.record(self._record(stream)) if self.ledger else None
+
+    def note_outcome(self, outcome: str, model: str) -> None:
+        """What became of one request, or the code of its refusal at the door."""
+        self.failures.note(outcome, key=self.name, model=model, endpoint=self.endpoint)
 
     def _record(self, stream: Stream) -> Record:
         times, usage = stream.times, stream.usage

@@ -10,6 +10,7 @@ class OpenStream:
 
     def __init__(self, tokens: int = 0) -> None:
         self.usage = Usage(prompt_tokens=tokens)
+        self.state = "running"
         self.ended: list[tuple[str, str]] = []
 
     def revoke(self, code: str, message: str) -> None:

@@ -4,9 +4,13 @@ import json
 from dataclasses import replace
 
 from gateway.routing.dispatch import Times
-from shared.messages import Stats
+from gateway.tenancy import keyfile
+from gateway.tenancy.ring import KeyRing
+from shared.config.keys import KeyConfig
+from shared.messages import Stats, Usage
 from tests.fakes.asgi import Exchange
 from tests.fakes.dispatcher import LOADING, READY, make_app, make_node
+from tests.fakes.tenancy import OpenStream
 
 STATS = Stats(9, 1, 0, 70, 40, 30, cache_bytes=5, active_bytes=50, peak_bytes=60)
 
@@ -21,6 +25,7 @@ async def test_status():
     body = json.loads(done.body)
     assert (done.status, body["version"], body["status"]) == (200, "1.2.3", "loading")
     assert body["uptime"] >= 0
+    assert (body["key"], body["people"]) == ({"name": "", "role": "admin"}, [])
     assert body["requests"] == {"running": 1, "waiting": 1}
     assert body["tokens_per_second"] == 12.5
     assert body["memory"] == {
@@ -39,6 +44,31 @@ async def test_status():
     assert body["models"][0]["requests"] == {"running": 1, "waiting": 1}
     worker = body["workers"][0]
     assert (worker["name"], worker["state"], worker["pid"], worker["stats"]["steps"]) == ("chat", "ready", 4711, 9)
+
+
+async def test_who_does_what_is_for_admins():
+    keys = [
+        KeyConfig(name="ana", key_sha256=keyfile.digest("good")),
+        KeyConfig(name="root", key_sha256=keyfile.digest("admin"), role="admin"),
+    ]
+    node = make_node(ring=KeyRing(keys))
+    ana = node.ring.tenants[0]
+    for state, tokens in (("running", 5), ("queued", 0), ("running", 2)):
+        stream = OpenStream()
+        stream.state, stream.usage = state, Usage(completion_tokens=tokens)
+        ana.opened(stream)
+    ana.closed(stream)  # its tokens still count
+    app = make_app(node)
+    done = await Exchange(app, "/v1/status", method="GET", authorization="Bearer admin").run()
+    body = json.loads(done.body)
+    assert body["key"] == {"name": "root", "role": "admin"}
+    assert body["people"] == [
+        {"name": "ana", "running": 1, "waiting": 1, "generated": 7},
+        {"name": "root", "running": 0, "waiting": 0, "generated": 0},
+    ]
+    done = await Exchange(app, "/v1/status", method="GET", authorization="Bearer good").run()
+    body = json.loads(done.body)
+    assert (body["key"], body["people"]) == ({"name": "ana", "role": "user"}, [])
 
 
 async def test_metrics():
