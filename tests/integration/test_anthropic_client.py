@@ -182,7 +182,9 @@ GET_TIME: dict[str, Any] = {
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("choice", [{"type": "any"}, {"type": "tool", "name": "get_time"}])
 def test_a_call_that_has_to_be_made(claude: Anthropic, choice: Any, stream: bool) -> None:
-    given = {**HELLO, "tools": [GET_WEATHER, GET_TIME], "tool_choice": {**choice, "disable_parallel_tool_use": True}}
+    city = {"type": "string", "maxLength": 30}  # whatever a model writes that has nothing to call a tool for
+    weather = GET_WEATHER | {"input_schema": GET_WEATHER["input_schema"] | {"properties": {"city": city}}}
+    given = {**HELLO, "tools": [weather, GET_TIME], "tool_choice": {**choice, "disable_parallel_tool_use": True}}
     if stream:
         with claude.messages.stream(**given) as events:
             answer = events.get_final_message()
@@ -193,7 +195,7 @@ def test_a_call_that_has_to_be_made(claude: Anthropic, choice: Any, stream: bool
     assert call.type == "tool_use"
     if choice["type"] == "tool":
         assert call.name == "get_time"
-    schema = {"get_weather": GET_WEATHER, "get_time": GET_TIME}[call.name]["input_schema"]
+    schema = {"get_weather": weather, "get_time": GET_TIME}[call.name]["input_schema"]
     jsonschema.validate(call.input, schema)
 
 
