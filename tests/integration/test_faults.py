@@ -22,8 +22,9 @@ async def _stream_to_its_end(client: AsyncOpenAI, started: asyncio.Event) -> str
         stream = await client.chat.completions.create(
             model="demo-chat", messages=HELLO, stream=True, max_tokens=20_000, extra_body={"ignore_eos": True}
         )
-        async for _ in stream:
-            started.set()
+        async for chunk in stream:
+            if any(choice.delta.model_extra or choice.delta.content for choice in chunk.choices):
+                started.set()  # something was shown: it can't be begun anew
     except APIError as error:
         return str(error.code)
     return "clean"
