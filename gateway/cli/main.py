@@ -16,6 +16,7 @@ COMMANDS = {
     "doctor": "look for what makes a node slow, and say what to do",
     "launch": "start a coding agent (claude, codex, opencode) on a node's model",
     "reload": "let a running node read its configuration again",
+    "logs": "show the end of the node's log, and follow it",
     "service": "install, start and stop the node as a service of the system",
     "load": "load a model of a running node, and wait for it",
     "unload": "let a model of a running node finish, and free its memory",

@@ -51,21 +51,35 @@ def _do(verb: str, plan: Plan, service: Manager) -> int:
     match verb:
         case "install":
             for folder in (plan.state, plan.logs):
-                folder.mkdir(parents=True, exist_ok=True)
+                make_folder(folder, plan.user)
             for path in service.install():
                 print(f"wrote {path}")
+            if not plan.user and sys.platform == "darwin":
+                print(f"logs grow in {plan.logs}; newsyslog rotates them for a --system service only")
         case "status":
             print(service.status().rstrip())
         case "logs":
             sys.stdout.writelines(tail(plan.log, _TAIL))
-        case "uninstall" | "start" | "stop" | "restart":
-            {
-                "uninstall": service.uninstall,
-                "start": service.start,
-                "stop": service.stop,
-                "restart": service.restart,
-            }[verb]()
+        case "uninstall":
+            service.uninstall()
+        case "start":
+            service.start()
+        case "stop":
+            service.stop()
+        case "restart":
+            service.restart()
     return 0
+
+
+def make_folder(folder: Path, user: str | None) -> None:
+    """A folder that the service may write to: it runs as `user`, whoever installs it. Raises ServiceError."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if user is not None:
+            owner = pwd.getpwnam(user)
+            os.chown(folder, owner.pw_uid, owner.pw_gid)
+    except OSError as error:
+        raise ServiceError(f"{folder} can't be made ({error.strerror}); a system service needs sudo") from error
 
 
 def plan_from(args: argparse.Namespace) -> Plan:
