@@ -41,8 +41,15 @@ def run(args: argparse.Namespace) -> int:
 
 def follow(file: Path, out: TextIO, sleep: Callable[[float], None] = time.sleep) -> None:
     """Until Ctrl-C. A file that is rotated away is read to its end; then the new one from its beginning."""
-    stream = file.open(encoding="utf-8", errors="replace")
-    stream.seek(0, 2)
+    with file.open(encoding="utf-8", errors="replace") as stream:
+        stream.seek(0, os.SEEK_END)
+        _until_rotated(file, stream, out, sleep)
+    while True:
+        with file.open(encoding="utf-8", errors="replace") as stream:
+            _until_rotated(file, stream, out, sleep)
+
+
+def _until_rotated(file: Path, stream: TextIO, out: TextIO, sleep: Callable[[float], None]) -> None:
     while True:
         added = stream.read()
         out.write(added)
@@ -50,7 +57,5 @@ def follow(file: Path, out: TextIO, sleep: Callable[[float], None] = time.sleep)
         if added:
             continue
         if file.exists() and file.stat().st_ino != os.fstat(stream.fileno()).st_ino:
-            stream.close()
-            stream = file.open(encoding="utf-8", errors="replace")
-            continue
+            return
         sleep(LOOK)
