@@ -36,7 +36,10 @@ class _LogStream:
 
 
 class Greeter:
-    """`stream` is where logs go meanwhile; `models` maps names to aliases; `key` reads the node's own key."""
+    """`stream` is where logs go meanwhile; `models` maps names to aliases; `key` reads the node's own key.
+
+    `guarded`: clients need a key.
+    """
 
     def __init__(
         self,
@@ -45,12 +48,14 @@ class Greeter:
         *,
         console: Console | None = None,
         key: Callable[[], str | None] = lambda: None,
+        guarded: bool = False,
         fetch: Callable[[str, str | None], Mapping[str, Any]] = fetch,
     ) -> None:
         self._url = url
         self._models = models
         self._console = console or Console(stderr=True)
         self._key = key
+        self._keys = "a key of the team" if guarded else "any API key"
         self._fetch = fetch
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self.watch, name="greeter", daemon=True)
@@ -90,7 +95,8 @@ class Greeter:
 
     def _greet(self, lines: Sequence[WorkerLine], took: float) -> None:
         say = self._console.print
-        say(f"\n[bold]mlx-gateway[/] at [bold]{self._url}/v1[/] after {took:.1f} s; any OpenAI client, any API key")
+        say(f"\n[bold]mlx-gateway[/] at [bold]{self._url}/v1[/] after {took:.1f} s; any OpenAI client, {self._keys}")
+        say(f"  the page is at {self._url}/", highlight=False)
         for line in lines:
             colour = "green" if line.state == "ready" else "red"
             also = ", ".join(alias for alias in self._models[line.name] if "/" not in alias)

@@ -61,9 +61,14 @@ def run(args: argparse.Namespace) -> int:
     return server.exit_code if server.started else 1
 
 
+def has_keys(config: NodeConfig) -> bool:
+    """Raises ConfigError for a key file that is broken."""
+    return bool(config.keys or keyfile.read(Path(config.node.state_dir).expanduser() / keyfile.NAME))
+
+
 def loopback_without_keys(config: NodeConfig) -> NodeConfig:
     """A node without keys serves this machine only, and says so. Raises ConfigError for a key file that is broken."""
-    if config.keys or keyfile.read(Path(config.node.state_dir).expanduser() / keyfile.NAME):
+    if has_keys(config):
         return config
     if config.server.host in LOOPBACK:
         return config
@@ -156,4 +161,4 @@ def _greeter(config: NodeConfig, url: str) -> Greeter | None:
 
     folder = Path(config.node.state_dir).expanduser()
     models = {name: entry.aliases for name, entry in config.models.items()}
-    return Greeter(url, models, key=lambda: keyfile.read_local(folder))
+    return Greeter(url, models, key=lambda: keyfile.read_local(folder), guarded=has_keys(config))
