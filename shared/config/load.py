@@ -59,9 +59,11 @@ def load_config(file: str | Path) -> NodeConfig:
     except ValidationError as error:
         raise ConfigError("\n".join(_explain(path, lines, e) for e in error.errors())) from error
     problems = _duplicates(config) + _unknown_servers(config) + _same_keys(config)
+    config = _resolve_sources(config, path.resolve().parent)
+    problems += _missing_folders(config)
     if problems:
         raise ConfigError("\n".join(f"{path}:{lines.get(at, 1)}: {what}" for at, what in problems))
-    return _resolve_sources(config, path.resolve().parent)
+    return config
 
 
 def _lines(node: yaml.Node, at: Path_ = ()) -> dict[Path_, int]:
@@ -138,6 +140,15 @@ def _same_keys(config: NodeConfig) -> list[tuple[Path_, str]]:
                 found.append((("keys", index), f"keys.{index}.{field}: {value!r} is there twice"))
             seen.add(value)
     return found
+
+
+def _missing_folders(config: NodeConfig) -> list[tuple[Path_, str]]:
+    """Sources that can only be folders, and aren't there."""
+    return [
+        (("models", name, "source"), f"models.{name}.source: there is no folder {model.source}")
+        for name, model in config.models.items()
+        if Path(model.source).is_absolute() and not Path(model.source).is_dir()
+    ]
 
 
 def _resolve_sources(config: NodeConfig, base: Path) -> NodeConfig:

@@ -150,7 +150,8 @@ def test_mistakes_about_media(tmp_path: Path, text: str, says: str) -> None:
 
 
 def test_relative_folders_belong_to_the_file(tmp_path: Path) -> None:
-    (tmp_path / "beside").mkdir()
+    for folder in ("beside", "folder", "elsewhere"):
+        (tmp_path / folder).mkdir()
     config = load_config(
         write(
             tmp_path,
@@ -158,11 +159,18 @@ def test_relative_folders_belong_to_the_file(tmp_path: Path) -> None:
             "  a: {source: ./folder}\n"
             "  b: {source: beside}\n"
             "  c: {source: mlx-community/some-model}\n"
-            "  d: {source: /elsewhere}\n",
+            f"  d: {{source: {tmp_path}/elsewhere}}\n",
         )
     )
     sources = [config.models[name].source for name in "abcd"]
-    assert sources == [str(tmp_path / "folder"), str(tmp_path / "beside"), "mlx-community/some-model", "/elsewhere"]
+    own = [str(tmp_path / name) for name in ("folder", "beside", "elsewhere")]
+    assert sources == [*own[:2], "mlx-community/some-model", own[2]]
+
+
+@pytest.mark.parametrize("source", ["./nowhere", "/no/such/folder", "~/no-such-folder"])
+def test_a_folder_that_is_not_there(tmp_path: Path, source: str) -> None:
+    (found,) = mistakes(tmp_path, f"models:\n  a: {{source: x/y}}\n  b:\n    source: {source}\n")
+    assert found.startswith("node.yaml:4: models.b.source: there is no folder ")
 
 
 def test_an_unknown_key_names_line_path_and_nearest_key(tmp_path: Path) -> None:
