@@ -71,6 +71,7 @@ def child_environment() -> dict[str, str]:
     compiler does nothing. Metal and CUDA compile by themselves.
     """
     variables = dict(os.environ)
+    variables.setdefault("TRANSFORMERS_VERBOSITY", "error")  # it warns of every family that it doesn't know itself
     if sys.platform == "linux" and not _has_cuda_build():
         variables.setdefault("MLX_DISABLE_COMPILE", "1")
     return variables
