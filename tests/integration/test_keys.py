@@ -77,7 +77,11 @@ def test_nothing_secret_is_written_anywhere(node: Node) -> None:
     ]
     answers = [httpx.post(f"{node.url}/v1/chat/completions", json=body, headers=headers) for body in bodies]
     answers.append(httpx.get(f"{node.url}/v1/models", headers={"authorization": "Bearer marker-of-a-wrong-key"}))
-    assert [answer.status_code for answer in answers] == [200, 400, 400, 401]
+    sound = {"file": (f"{PROMPT}.wav", PROMPT.encode() * 100)}
+    answers.append(
+        httpx.post(f"{node.url}/v1/audio/transcriptions", data={"model": "demo-chat"}, files=sound, headers=headers)
+    )
+    assert [answer.status_code for answer in answers] == [200, 400, 400, 401, 400]
     metrics = httpx.get(f"{node.url}/metrics", headers=headers).text
     status = httpx.get(f"{node.url}/v1/status", headers=headers).text
     processes = [psutil.Process(node.process.pid), *psutil.Process(node.process.pid).children(recursive=True)]
