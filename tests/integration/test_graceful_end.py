@@ -26,12 +26,19 @@ ENDLESS = LONG | {"max_tokens": 30_000}
 
 @contextmanager
 def streaming(client: httpx.Client, body: dict[str, Any]) -> Iterator[Iterator[dict[str, Any] | str]]:
-    """The events of a stream that has begun: its JSON, or `[DONE]`."""
+    """The events of a stream that has shown something: its JSON, or `[DONE]`."""
     with client.stream("POST", "/v1/chat/completions", json=body | {"stream": True}) as response:
         lines = (line.removeprefix("data: ") for line in response.iter_lines() if line.startswith("data: "))
         events = (line if line == "[DONE]" else json.loads(line) for line in lines)
-        next(events)
+        first = next(event for event in events if isinstance(event, dict) and _says(event))
+        assert "error" not in first
         yield events
+
+
+def _says(event: dict[str, Any]) -> bool:
+    """The first chunk only names the role, before a token was made."""
+    deltas = [choice["delta"] for choice in event.get("choices", ())]
+    return "error" in event or any(delta.get("content") or delta.get("reasoning") for delta in deltas)
 
 
 @contextmanager
