@@ -23,7 +23,10 @@ from shared.errors import RequestError, Unauthorized
 
 OPEN = frozenset({"/", "/health"})  # the page holds no data; it asks for a key
 _PAGE = "/page/"
-_UNCOUNTED = ("/v1/messages/count_tokens", "/v1/models/", "/v1/mcp/")
+_UNCOUNTED = (
+    *("/v1/messages/count_tokens", "/v1/responses/input_tokens", "/tokenize", "/detokenize"),
+    *("/v1/models/", "/admin/"),
+)
 
 
 class Authenticate:
@@ -46,7 +49,7 @@ class Authenticate:
             response.headers["www-authenticate"] = "Bearer"
             await response(scope, receive, send)
             return
-        set_current(Visit(tenant, scope["path"], self.ledger, self.failures))
+        set_current(Visit(tenant, scope["path"], self.ledger, self.failures, epoch=tenant.epoch))
         scope["state"]["tenant"] = tenant.name
         if is_counted(scope):
             await self._limited(tenant, scope, receive, send)
@@ -80,9 +83,8 @@ def presented(headers: Headers) -> str | None:
 
 
 def is_counted(scope: Scope) -> bool:
-    return bool(
-        scope["method"] == "POST" and scope["path"].startswith("/v1/") and not scope["path"].startswith(_UNCOUNTED)
-    )
+    path = scope["path"]
+    return scope["method"] == "POST" and not path.startswith(_UNCOUNTED) and not path.endswith("/cancel")
 
 
 def limit_headers(limits: list[Limit], anthropic: bool) -> dict[str, str]:

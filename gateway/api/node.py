@@ -70,6 +70,7 @@ class Node:
     def _open(self, entry: ModelEntry, work: Work, blobs: Sequence[bytes], deadline: float, caller: Visit) -> Stream:
         patience = Patience(self.config.node.load_wait, lambda: self.fleet.load_remaining(entry.name))
         try:
+            caller.check()
             return self.dispatcher.open(entry, work, blobs, deadline=deadline, tenant=caller, patience=patience)
         except RequestError as error:
             caller.note_outcome(error.code, entry.name)

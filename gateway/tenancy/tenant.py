@@ -36,6 +36,7 @@ class Tenant:
         self._open: set[Stream] = set()
         self._generated = 0
         self.parallel = 0  # HTTP requests
+        self.epoch = 0  # grows when the key is revoked or replaced
 
     @property
     def name(self) -> str:
@@ -69,10 +70,15 @@ class Tenant:
             self._check("requests a minute", key.requests_per_minute, self._requests, now)
             self._check("tokens a minute", key.tokens_per_minute, self._tokens, now)
             self._check("tokens a day", key.tokens_per_day, self._day, now)
-            if key.parallel is not None and self.parallel >= key.parallel:
+            if key.parallel is not None and self._at_once >= key.parallel:
                 raise RateLimited(f"This key may have {key.parallel} requests open at a time.", retry_after=_BUSY)
         self._requests.add(1, now)
         self.parallel += 1
+
+    @property
+    def _at_once(self) -> int:
+        """Requests that are open, or, where that is more, what they have running: a background response has no request."""
+        return max(self.parallel, len(self._open))
 
     def leave(self) -> None:
         """A request that was taken in has been answered."""
@@ -101,7 +107,7 @@ class Tenant:
         if key.tokens_per_day is not None:
             found.append(Limit("tokens_per_day", key.tokens_per_day, self._day.used(now), self._day.reset(now)))
         if key.parallel is not None:
-            found.append(Limit("parallel", key.parallel, self.parallel, 0.0))
+            found.append(Limit("parallel", key.parallel, self._at_once, 0.0))
         return found
 
     @staticmethod
@@ -124,6 +130,7 @@ class Tenant:
         return Activity(self.name, running, len(self._open) - running, generated)
 
     def revoke(self) -> None:
-        """The key is gone: whatever it has open ends with an error."""
+        """The key is gone: whatever it has open ends with an error, and nothing of that goes on."""
+        self.epoch += 1
         for stream in list(self._open):
             stream.revoke(Unauthorized.code, "The API key was revoked.")

@@ -11,6 +11,7 @@ from gateway.routing.stream import Stream
 from gateway.tenancy.failures import Failures
 from gateway.tenancy.ledger import Ledger, Record
 from gateway.tenancy.tenant import Tenant
+from shared.errors import Unauthorized
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,12 @@ class Visit:
     ledger: Ledger | None = None
     failures: Failures = field(default_factory=Failures)
     clock: Callable[[], float] = time.time
+    epoch: int = 0  # the tenant's when the request came
+
+    def check(self) -> None:
+        """Raises Unauthorized when the key was revoked since: between the turns of an answer, or under an upload."""
+        if self.epoch != self.tenant.epoch:
+            raise Unauthorized("The API key was revoked.")
 
     @property
     def name(self) -> str:

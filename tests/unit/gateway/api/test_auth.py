@@ -122,3 +122,28 @@ async def test_a_request_counts_as_open_until_its_stream_has_ended() -> None:
     await exchange.run()
     assert set(open_while_streaming) == {1}
     assert tenant.parallel == 0
+
+
+@pytest.mark.parametrize("path", ["/rerank", "/v2/rerank", "/v1/embeddings", "/v1/responses", "/v1/mcp/execute"])
+async def test_every_way_to_work_is_counted(path: str) -> None:
+    node = make_node(ring=ring(requests_per_minute=1))
+    first, second = [await ask(node, path, x_api_key="good") for _ in range(2)]
+    assert first.status != 429
+    assert second.status == 429
+
+
+async def test_a_key_revoked_under_an_upload_is_refused() -> None:
+    keys = ring()
+    node = make_node(ring=keys)
+    exchange = Exchange(
+        make_app(node), PATH, [json.dumps(CHAT).encode()[:9], json.dumps(CHAT).encode()[9:]], x_api_key="good"
+    )
+    receive = exchange._receive
+
+    async def revoked_meanwhile() -> dict[str, Any]:
+        keys.configure([])
+        return await receive()
+
+    exchange._receive = revoked_meanwhile  # type: ignore[method-assign]
+    await exchange.run()
+    assert (exchange.status, json.loads(exchange.body)["error"]["code"]) == (401, "invalid_api_key")

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from gateway.tenancy.tenant import Tenant
+from gateway.tenancy.visit import Visit
 from gateway.tenancy.windows import DAY, MINUTE
 from shared.config.keys import KeyConfig
-from shared.errors import Forbidden, RateLimited
+from shared.errors import Forbidden, RateLimited, Unauthorized
 from tests.fakes.clock import FakeClock
 from tests.fakes.tenancy import OpenStream
 
@@ -102,3 +103,21 @@ def test_revocation_ends_what_is_open_and_leaves_what_has_ended() -> None:
     tenant.revoke()
     assert open_.ended == [("invalid_api_key", "The API key was revoked.")]
     assert done.ended == []
+
+
+def test_what_runs_without_a_request_counts_as_open_too() -> None:
+    tenant = Tenant(key(parallel=2), FakeClock())
+    for _ in range(2):
+        tenant.opened(stream())
+    with pytest.raises(RateLimited):
+        tenant.enter()
+
+
+def test_what_came_before_a_revocation_does_not_go_on_after_it() -> None:
+    tenant = Tenant(key(), FakeClock())
+    before = Visit(tenant, epoch=tenant.epoch)
+    before.check()
+    tenant.revoke()
+    with pytest.raises(Unauthorized, match="revoked"):
+        before.check()
+    Visit(tenant, epoch=tenant.epoch).check()
