@@ -115,7 +115,7 @@ def create_app(
     ring = KeyRing(config.keys, state / keyfile.NAME)
     ledger = Ledger(state / ledgers.NAME, config.node.usage_retention, time.time)
     registry = Registry.from_config(config, detect_kind, int(time.time()), lambda name: current().may_use(name))
-    metrics = Metrics(lambda model: registry[model].kind)
+    metrics = Metrics(registry.kind_of)
     dispatcher = Dispatcher(router, list(config.models), config.server.queue, observer=metrics)
     fleet = fleet_factory(config, environment, router, dispatcher, registry)
     metrics.watch(lambda: fleet.snapshot().workers)

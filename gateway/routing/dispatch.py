@@ -13,7 +13,7 @@ from gateway.routing.admission import Lane, Refusal
 from gateway.routing.registry import ModelEntry
 from gateway.routing.stream import NOBODY, NoObserver, Patience, RequestObserver, Stream, Tenant, Times
 from shared.codec import encode
-from shared.errors import CodecError, InvalidRequest, ModelUnavailable, ShuttingDown, WorkerLost
+from shared.errors import CodecError, InvalidRequest, ModelNotFound, ModelUnavailable, ShuttingDown, WorkerLost
 from shared.messages import Work
 
 __all__ = ["Dispatcher", "NoObserver", "RequestObserver", "Stream", "Times"]
@@ -66,7 +66,9 @@ class Dispatcher:
         `deadline` is a moment on `self.clock` (time.monotonic). Raises Overloaded, ModelUnavailable, ShuttingDown, or
         InvalidRequest for values that can't travel (text that is not Unicode, numbers beyond 64 bits).
         """
-        lane = self._lanes[entry.name]
+        lane = self._lanes.get(entry.name)
+        if lane is None:  # it went while the request was being read
+            raise ModelNotFound(f"The model `{entry.name}` is not hosted any more.", param="model")
         lane.check(tenant.name)
         frames = list(blobs)  # a MediaPart knows its frame by position; blobs inside the work come behind
         try:

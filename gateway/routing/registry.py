@@ -96,6 +96,11 @@ class Registry:
     def has(self, name: str) -> bool:
         return name in self._entries
 
+    def kind_of(self, name: str) -> Kind | None:
+        """None also for a model that is not hosted any more and still works on its last requests."""
+        entry = self._entries.get(name)
+        return entry.kind if entry else None
+
     def learn(self, name: str, ready: Ready) -> None:
         """What only the worker knows."""
         if (entry := self._entries.get(name)) is None:

@@ -277,7 +277,7 @@ class Fleet:
             stats=pulse.stats if pulse else None,
             rss_bytes=rss_bytes(pid),
             weight_bytes=ready.weights if ready else 0,
-            memory_budget=worker.spec.memory_budget,
+            memory_budget=life.spec.memory_budget if life else None,
         )
 
 

@@ -140,6 +140,7 @@ class Keeper:
     async def remove(self, name: str) -> None:
         """Lets its requests finish and forgets it."""
         await self.unload(name)
+        self._take(name)  # who came meanwhile made it wanted again
         del self._workers[name], self._terms[name], self._states[name]
 
     # ------------------------------------------------------------------ verbs for everybody
@@ -191,7 +192,12 @@ class Keeper:
     async def _serve(self) -> None:
         while True:
             self._changed.clear()
-            if not self._wants or not await self._try(next(iter(self._wants))):
+            try:
+                decided = bool(self._wants) and await self._try(next(iter(self._wants)))
+            except Exception:  # the boundary of one decision: the models behind it still have to load
+                log.exception("a load failed to be decided", model=next(iter(self._wants), None))
+                decided = False
+            if not decided:
                 await self._changed.wait()
 
     async def _tick(self) -> None:

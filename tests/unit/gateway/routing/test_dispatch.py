@@ -12,6 +12,7 @@ from shared.errors import (
     Cancelled,
     DeadlineExceeded,
     InvalidRequest,
+    ModelNotFound,
     ModelUnavailable,
     Overloaded,
     RequestError,
@@ -517,3 +518,10 @@ async def test_patience_is_about_loading_not_about_the_queue() -> None:
     bench.answer(Finished("first"))
     bench.answer(Finished("r"))
     assert await reading == [Finished("r")]
+
+
+async def test_a_model_that_went_meanwhile_is_not_found() -> None:
+    bench = Bench()
+    bench.dispatcher.remove_model("chat")
+    with pytest.raises(ModelNotFound):
+        bench.open("r")

@@ -127,3 +127,8 @@ def test_kinds_come_from_the_file_or_from_local_folders(tmp_path: Path) -> None:
         "hub": None,
     }
     assert entries["hub"].created == 7
+
+
+def test_the_kind_of_a_model_that_is_gone_is_not_known() -> None:
+    assert Registry([ModelEntry("chat", ModelConfig(source="x"), kind="llm")]).kind_of("chat") == "llm"
+    assert Registry().kind_of("chat") is None

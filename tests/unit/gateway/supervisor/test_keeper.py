@@ -282,3 +282,22 @@ async def test_shedding_unloads_the_longest_idle_and_spares_pinned_and_busy_ones
         stage.asked.open = {}
         assert await stage.keeper.shed() == "b"
         assert stage.held == ["pinned"]
+
+
+async def test_a_model_that_is_removed_is_wanted_no_more() -> None:
+    async with staged("a", "b") as stage:
+        await stage.ready("a")
+        stage.asked.waiting["a"] = 1  # somebody came at the last moment
+        await stage.keeper.remove("a")
+        assert stage.keeper.wanted == []
+        await stage.ready("b")
+        assert stage.held == ["b"]
+
+
+async def test_a_decision_that_fails_does_not_hold_up_the_next_model(caplog: pytest.LogCaptureFixture) -> None:
+    broken = Terms(lambda: 1 // 0)
+    async with staged("a", "b", a=broken) as stage:
+        await stage.want("a")
+        await stage.keeper.unload("a")
+        await stage.ready("b")
+        assert stage.held == ["b"]
