@@ -20,7 +20,10 @@ from shared.logs import get_logger
 log = get_logger("gateway.reload")
 
 LOOK = 1.0  # seconds between looks at the file
-FIXED = (("server", ("host", "port", "max_body", "queue", "cors_origins")), ("node", ("state_dir", "usage_retention")))
+FIXED = (
+    ("server", ("host", "port", "max_body", "queue", "cors_origins")),
+    ("node", ("state_dir", "usage_retention", "load_timeout", "hang_timeout", "stop_grace")),
+)
 
 
 class Reloader:
