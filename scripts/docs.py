@@ -57,7 +57,7 @@ and the nearest key (exit code 2). Sizes are written `512MB` or `16GiB`, times `
 A running node follows the file: when it changes, on SIGHUP, or by `mlx-gateway reload`. The new file is validated whole
 first; models are then added, drained and replaced, or drained and removed, keys and limits are swapped in place, and no
 request is lost. A file with a mistake changes nothing, and the log says why. What only a start reads (address, body
-limit, queue, CORS, state directory, media, tool servers) is named as needing one.
+limit, queue, CORS, state directory, time limits of workers, media, tool servers) is named as needing one.
 """
 
 

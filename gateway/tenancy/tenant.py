@@ -77,7 +77,7 @@ class Tenant:
 
     @property
     def _at_once(self) -> int:
-        """Requests that are open, or, where that is more, what they have running: a background response has no request."""
+        """Open requests, or, where that is more, what runs for them: a background response has no request."""
         return max(self.parallel, len(self._open))
 
     def leave(self) -> None:
