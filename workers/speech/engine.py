@@ -27,6 +27,7 @@ from workers.platform.engine_args import EngineArgs
 from workers.speech.job import Job, PreparedSpeech
 from workers.speech.languages import LANGUAGES, Phonemisers, find_language
 from workers.speech.loader import load
+from workers.speech.normalise import normalise
 from workers.speech.script import LONGEST, Script
 from workers.speech.synthesizer import Rendered, Synthesizer
 from workers.speech.text import clean, is_speakable
@@ -82,7 +83,8 @@ class SpeechEngine:
         blend = self._voices.resolve(work.voice)
         language = find_language(work.language, blend.first)
         phonemise = self._phonemisers.get(language)
-        script = Script(clean(work.text), phonemise, self._alphabet, self._longest_segment, work.speed)
+        text = normalise(clean(work.text), language.code)
+        script = Script(text, phonemise, self._alphabet, self._longest_segment, work.speed)
         if script.done:  # the first segment is made here; the rest while it is spoken
             raise InvalidRequest(f"input holds nothing that can be spoken in {language.name}", param="input")
         meaning = repr((work.text, blend, work.speed, language.code)).encode()

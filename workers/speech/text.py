@@ -6,19 +6,18 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
+from workers.speech.markup import strip_markup
+
 _LONGEST = 400  # characters of one piece: what a phonemiser gets at once
 _SHORTEST = 20  # a piece below this is spoken together with the next: alone it sounds clipped
 _DIGITS = 15  # digits in a row that are still read as one number
 
 # Joiners, variation selectors and tags, which write nothing themselves.
-_INVISIBLE = re.compile("[\u200b-\u200f\u2060-\u2064\ufeff\ufe00-\ufe0f\U000e0000-\U000e01ef]+")
-# Keycaps and the blocks of arrows, dingbats and pictographs.
+_INVISIBLE = re.compile("[\u200c-\u200f\u2060-\u2064\ufeff\ufe00-\ufe0f\U000e0000-\U000e01ef]+")
+# Keycaps and the blocks of arrows (but for those that stand between words), dingbats and pictographs.
 _PICTURES = re.compile(
-    "[\u20e3\u2190-\u21ff\u2300-\u23ff\u2500-\u27bf\u2900-\u297f\u2b00-\u2bff\U0001f000-\U0001faff]+"
+    "[\u20e3\u2190\u2191\u2193-\u21d1\u21d3-\u21ff\u2300-\u23ff\u2500-\u27bf\u2900-\u297f\u2b00-\u2bff\U0001f000-\U0001faff]+"
 )
-_TAGS = re.compile(r"</?[A-Za-z][^<>\n]{0,200}>|<!--[^<>]{0,200}-->")
-_LINKS = re.compile(r"!?\[([^\[\]\n]{1,300})\]\((?:https?:|mailto:|#|\.{0,2}/(?![^()\n]*/\)))[^()\s]*\)")
-_MARKDOWN = re.compile(r"[*_`~#|\\]+|-{2,}|={2,}|^[ \t]*[->+][ \t]+", re.MULTILINE)
 _LONG_NUMBERS = re.compile(rf"\d(?:[.,]?\d){{{_DIGITS},}}")
 _ABBREVIATIONS = frozenset(
     ("mr", "mrs", "ms", "dr", "prof", "st", "jr", "sr", "vs", "etc", "e.g", "i.e", "cf", "no", "inc", "ltd", "co")
@@ -30,8 +29,8 @@ _PAUSES = re.compile(r"[,;:—、，；：]\s*|\s+")
 
 def clean(text: str) -> str:
     """Removes emoji, tags and Markdown's marks, and has very long numbers read digit by digit."""
-    text = _LINKS.sub(r"\1", _TAGS.sub(" ", _INVISIBLE.sub("", text)))
-    text = _MARKDOWN.sub(" ", _PICTURES.sub(" ", text))
+    text = _INVISIBLE.sub("", text.replace("\u00ad", "")).replace("\u200b", " ")
+    text = _PICTURES.sub(" ", strip_markup(text))
     text = _LONG_NUMBERS.sub(lambda match: " ".join(re.sub(r"\D", "", match[0])), text)
     text = "".join(c if c == "\n" or unicodedata.category(c)[0] != "C" else " " for c in text)
     return re.sub(r" ?\n ?", "\n", re.sub(r"[^\S\n]+", " ", text)).strip()

@@ -12,7 +12,7 @@ from workers.speech.text import clean, is_speakable, pieces
         ("<b>bold</b> and <br/>more <!-- not this -->", "bold and more"),
         ("# Title\n- *one*\n> `two`", "Title\none\ntwo"),
         ("see [the page](https://example.org/a_b) now", "see the page now"),
-        ("a\tb\u0000c\u200bd", "a b cd"),
+        ("a\tb\u0000c\u200bd", "a b c d"),
         ("5 < 6 and 7 > 3", "5 < 6 and 7 > 3"),
         ("क्‍ष नमस्ते", "क्ष नमस्ते"),
     ],
