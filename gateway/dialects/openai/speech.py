@@ -37,8 +37,8 @@ PARAMETERS = (
         "openai",
         {
             "model": "id or alias of a hosted model; left out: the default for speech",
-            "input": f"the text to speak, up to {MAX_INPUT} characters; amounts, units, ranges, phone numbers, signs and "
-            "code are said in words, and the marks of HTML and Markdown are left out",
+            "input": f"the text to speak, up to {MAX_INPUT} characters; amounts, units, ranges, phone numbers, "
+            "signs and code are said in words, and the marks of HTML and Markdown are left out",
             "voice": "a voice's id, or an object with it; voices blend as in af_heart(2)+am_adam(1)",
             "speed": "0.25 to 4",
             "response_format": "mp3, opus, aac, flac, wav, or pcm (24 kHz, mono, 16 bit little-endian)",
