@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import mlx.core as mx
 from mlx_lm.models.cache import KVCache, make_prompt_cache
 
+from workers.generation.adapters import adapt
 from workers.generation.job import Job, Row
 
 
@@ -57,6 +58,7 @@ class TextForward:
     package = "mlx_lm.models"
 
     def __init__(self, model: Any) -> None:
+        adapt(model)
         self.network = model
 
     def make_cache(self) -> list[Any]:
