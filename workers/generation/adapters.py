@@ -57,7 +57,7 @@ def _dynamic_base(plain: _Call) -> _Call:
     def call(self: Any, x: mx.array, offset: Any = 0) -> mx.array:
         if not isinstance(offset, mx.array) or not offset.ndim:
             return plain(self, x, offset)
-        offsets = offset.tolist()
+        offsets: Any = offset.tolist()
         if max(offsets) + x.shape[-2] <= self.max_position_embeddings:
             return mx.fast.rope(x, self.dims, traditional=self.traditional, base=self.base, scale=1.0, offset=offset)
         return mx.concatenate([plain(self, x[row : row + 1], at) for row, at in enumerate(offsets)])

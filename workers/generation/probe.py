@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import mlx.core as mx
 
@@ -210,7 +211,8 @@ class _Probe:
 def _difference(logits: mx.array, alone: mx.array) -> float:
     """Mean distance as a share of the standard deviation of `alone`, both [vocabulary]."""
     one, other = logits.astype(mx.float32), alone.astype(mx.float32)
-    return float((mx.abs(one - other).mean() / (mx.std(other) + 1e-6)).item())
+    distance: Any = (mx.abs(one - other).mean() / (mx.std(other) + 1e-6)).item()
+    return float(distance)
 
 
 def _copied(state: RowState) -> RowState:
