@@ -23,7 +23,7 @@ def loading(name: str) -> Iterator[None]:
     except _FAULTS as error:
         if "allocate" in str(error):  # MLX's words for a lack of memory
             raise
-        raise ConfigError(f"{name} can't be loaded: {error or type(error).__name__}") from error
+        raise ConfigError(f"{name} can't be loaded: {str(error) or type(error).__name__}") from error
     except SystemExit as error:  # some families' modules end the process where a package is missing
         reason = error.__context__ or f"its code ended the process with status {error.code}"
         raise ConfigError(f"{name} can't be loaded: {reason}") from error
