@@ -13,6 +13,7 @@ from scripts.sweep.run import run_text
 
 ROOT = Path(__file__).resolve().parents[2]
 JOBS = 2
+BATCH = 16  # families before the processes are replaced: imported modules and models stay in memory
 LEFT_OUT = {
     **dict.fromkeys(("bitnet", "muse_spark"), "needs a kernel of the Metal build"),
     "phi3small": "its ids are fixed for a vocabulary of 100,000",
@@ -28,10 +29,11 @@ def main() -> int:
     names = parser.parse_args().names
     todo = [name for name in ENTRIES if name not in LEFT_OUT and (not names or name in names)]
     found = [Verdict("text", name, "not run", why=why) for name, why in LEFT_OUT.items() if not names]
-    with ProcessPoolExecutor(JOBS, mp_context=get_context("spawn"), max_tasks_per_child=6) as pool:
-        for verdict in pool.map(run_text, todo):
-            print(f"{verdict.name}: {verdict.word}  {', '.join(verdict.sharing)}  {verdict.why}", flush=True)
-            found.append(verdict)
+    for start in range(0, len(todo), BATCH):
+        with ProcessPoolExecutor(JOBS, mp_context=get_context("spawn")) as pool:
+            for verdict in pool.map(run_text, todo[start : start + BATCH]):
+                print(f"{verdict.name}: {verdict.word}  {', '.join(verdict.sharing)}  {verdict.why}", flush=True)
+                found.append(verdict)
     if not names:
         write(ROOT / "docs" / "families.md", found)
     return any(verdict.word in ("wrong", "dead") for verdict in found)
