@@ -408,6 +408,8 @@ class Ready:
     dimensions: int = 0  # of an embedding
     weights: int = 0
     load_seconds: float = 0.0
+    sharing: tuple[str, ...] = ()  # what its rows share: chunked prefill, batch, groups, batched prefill
+    not_shared: tuple[str, ...] = ()  # what they don't, each with the reason
 
 
 @dataclass(frozen=True, slots=True)

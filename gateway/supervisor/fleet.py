@@ -278,6 +278,8 @@ class Fleet:
             rss_bytes=rss_bytes(pid),
             weight_bytes=ready.weights if ready else 0,
             memory_budget=life.spec.memory_budget if life else None,
+            sharing=ready.sharing if ready else (),
+            not_shared=ready.not_shared if ready else (),
         )
 
 

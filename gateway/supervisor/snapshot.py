@@ -44,6 +44,8 @@ class WorkerFacts:
     rss_bytes: int
     weight_bytes: int
     memory_budget: int | None
+    sharing: tuple[str, ...] = ()  # what its rows share, as the worker found out
+    not_shared: tuple[str, ...] = ()  # what they don't, each with the reason
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from workers.generation.kv import GroupedCache
 from workers.generation.layers import Group, Layers, RowState
 from workers.generation.sampler import Draw, RowSampler, TokenCounts
 from workers.generation.schedule import choose_group
+from workers.generation.sharing import ALONE, Way
 
 EVALUATE_EVERY = 64  # steps; recurrent states grow a graph otherwise (mlx "Resource limit (499000)")
 
@@ -35,7 +36,7 @@ class _InFlight:
 
 
 class DecodeBatch:
-    """Owns the rows' places, their caches and the sampler. `fused`: groups can share one pass over the weights."""
+    """Owns the rows' places, their caches and the sampler."""
 
     def __init__(
         self,
@@ -52,8 +53,7 @@ class DecodeBatch:
         self._vocab_size = vocab_size
         self._eos = eos
         self._masks = masks
-        self.fused = False
-        self.solo = not layers.mergeable
+        self.sharing = ALONE
         self._groups: list[Group] = []
         self._members: list[list[Row]] = []  # rows of each group, in the order of its cache
         self._tokens: mx.array | None = None  # input of the next step, [rows]
@@ -122,12 +122,15 @@ class DecodeBatch:
     def _add(self, joining: Sequence[tuple[Row, RowState]]) -> None:
         by_group: dict[int, list[tuple[Row, RowState]]] = {}
         for row, state in joining:
-            sizes = [
-                (len(members), group.columns.width) for members, group in zip(self._members, self._groups, strict=True)
-            ]
-            index = choose_group(state.length, sizes, self.solo)
+            sizes = {
+                index: (len(self._members[index]), group.columns.width)
+                for index, group in enumerate(self._groups)
+                if not group.alone
+            }
+            alone = Way.BATCH not in self.sharing or state.length < self.sharing.least
+            index = None if alone else choose_group(state.length, sizes)
             if index is None:
-                self._groups.append(Group(self._layers, alone=self.solo))
+                self._groups.append(Group(self._layers, alone=alone))
                 self._members.append([])
                 self._groups[-1].join([state])
                 self._members[-1].append(row)
@@ -211,7 +214,7 @@ class DecodeBatch:
         """Logits of the next token, [rows, vocabulary]."""
         if len(self._groups) == 1:
             logits = self._forward.decode(tokens, self._groups[0].caches, rows)
-        elif self.fused:
+        elif Way.GROUPS in self.sharing and not any(group.alone for group in self._groups):
             caches = [GroupedCache(list(layer)) for layer in zip(*(g.caches for g in self._groups), strict=True)]
             logits = self._forward.decode(tokens, caches, rows)
         else:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import mlx.core as mx
 from mlx_lm.models.cache import KVCache, make_prompt_cache
 
+from workers.generation.adapters import adapt
 from workers.generation.job import Job, Row
 
 
@@ -17,6 +18,11 @@ class Forward(Protocol):
 
     package: str
     """Where the library's model modules are."""
+
+    @property
+    def network(self) -> Any:
+        """The module (`nn.Module`) that decodes."""
+        ...
 
     def make_cache(self) -> list[Any]:
         """Fresh caches for one row, one a layer."""
@@ -52,10 +58,11 @@ class TextForward:
     package = "mlx_lm.models"
 
     def __init__(self, model: Any) -> None:
-        self._model = model
+        adapt(model)
+        self.network = model
 
     def make_cache(self) -> list[Any]:
-        return list(make_prompt_cache(self._model))
+        return list(make_prompt_cache(self.network))
 
     def usable(self, job: Job, length: int) -> int:
         return length
@@ -64,9 +71,9 @@ class TextForward:
         return True
 
     def prefill(self, tokens: mx.array, caches: list[Any], job: Job | None) -> mx.array:
-        logits: mx.array = self._model(tokens, cache=caches)
+        logits: mx.array = self.network(tokens, cache=caches)
         return logits
 
     def decode(self, tokens: mx.array, caches: list[Any], rows: Sequence[Row]) -> mx.array:
-        logits: mx.array = self._model(tokens[:, None], cache=caches)
+        logits: mx.array = self.network(tokens[:, None], cache=caches)
         return logits[:, -1, :]

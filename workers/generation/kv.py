@@ -77,6 +77,7 @@ class RowsCache:
         self.columns = columns
         self.keys: mx.array | None = None
         self.values: mx.array | None = None
+        self._fetched: KV | None = None  # what the newest pass has seen, for layers that share it
 
     # ------------------------------------------------------------ the model's side
     @property
@@ -99,7 +100,13 @@ class RowsCache:
         assert self.values is not None
         self.keys[:rows, :, start:end] = keys
         self.values[:rows, :, start:end] = values
-        return self.keys[:rows, :, :end], self.values[:rows, :, :end]
+        self._fetched = self.keys[:rows, :, :end], self.values[:rows, :, :end]
+        return self._fetched
+
+    def keys_and_values(self) -> KV:
+        """What this pass has fetched, for a layer that keeps no keys and values of its own."""
+        assert self._fetched is not None
+        return self._fetched
 
     @property
     def state(self) -> list[mx.array]:
@@ -119,6 +126,8 @@ class RowsCache:
     def write(self, row: int, kv: KV, end: int) -> None:
         """Puts a row's tokens into slot `row` so that they end before column `end`."""
         keys, values = kv
+        if not keys.shape[1]:
+            return
         start = end - keys.shape[2]
         self._reserve(row + 1, end, keys, values)
         assert self.keys is not None
@@ -127,9 +136,10 @@ class RowsCache:
         self.values[row : row + 1, :, start:end] = values
 
     def read(self, row: int, start: int, end: int) -> KV:
-        """A row's columns [start, end), as views."""
-        assert self.keys is not None
-        assert self.values is not None
+        """A row's columns [start, end), as views; of no heads where the model never writes this cache."""
+        if self.keys is None or self.values is None:
+            nothing = mx.zeros((1, 0, end - start, 0))
+            return nothing, nothing
         return self.keys[row : row + 1, :, start:end], self.values[row : row + 1, :, start:end]
 
     def move(self, source: int, target: int) -> None:
@@ -193,4 +203,8 @@ class GroupedCache:
             rows = group.columns.rows
             fetched.append(group.update_and_fetch(keys[at : at + rows], values[at : at + rows]))
             at += rows
+        return [kv[0] for kv in fetched], [kv[1] for kv in fetched]
+
+    def keys_and_values(self) -> tuple[list[mx.array], list[mx.array]]:
+        fetched = [group.keys_and_values() for group in self.groups]
         return [kv[0] for kv in fetched], [kv[1] for kv in fetched]

@@ -14,7 +14,7 @@ from typing import Any
 import mlx.core as mx
 from mlx_lm.models.cache import KVCache
 
-from workers.generation.kv import TRIM_AFTER, Columns, RowsCache
+from workers.generation.kv import KV, TRIM_AFTER, Columns, RowsCache
 from workers.generation.prefix_cache import Match, Span
 
 
@@ -50,13 +50,23 @@ class Layers:
         """The row that was prefilled in `caches`."""
         kv = [cache for cache, is_kv in zip(caches, self.is_kv, strict=True) if is_kv]
         others = [cache for cache, is_kv in zip(caches, self.is_kv, strict=True) if not is_kv]
-        span = [(cache.keys[:, :, :length], cache.values[:, :, :length]) for cache in kv] if length else []
+        span = [_beginning(cache, length) for cache in kv] if length else []
         return RowState(length, span, others)
 
     def _resumed(self, keys: mx.array, values: mx.array) -> Any:
         cache: Any = self._kv_type()
+        if not keys.shape[1]:
+            return cache
         cache.keys, cache.values, cache.offset = keys, values, keys.shape[2]
         return cache
+
+
+def _beginning(cache: Any, length: int) -> KV:
+    """The first tokens' keys and values; of no heads where the model has a cache that it never writes."""
+    if cache.keys is None:
+        nothing = mx.zeros((1, 0, length, 0))
+        return nothing, nothing
+    return cache.keys[:, :, :length], cache.values[:, :, :length]
 
 
 class Group:
@@ -67,7 +77,7 @@ class Group:
 
     def __init__(self, layers: Layers, alone: bool = False) -> None:
         self._layers = layers
-        self._alone = alone
+        self.alone = alone
         self.columns = Columns()
         self.caches: list[Any] = [RowsCache(self.columns) if kv else None for kv in layers.is_kv]
 
@@ -85,7 +95,7 @@ class Group:
 
     def join(self, states: Sequence[RowState]) -> None:
         """Appends rows, in order."""
-        if self._alone:
+        if self.alone:
             (state,) = states
             self.columns = Columns(state.length, [0])
             self.caches = self._layers.single(Match(state.length, state.span, state.others))
@@ -122,14 +132,14 @@ class Group:
         """Keys and values of a row's tokens [start, end), as views."""
         left = self.columns.left[row]
         kv = [cache for cache, is_kv in zip(self.caches, self._layers.is_kv, strict=True) if is_kv]
-        if self._alone:
+        if self.alone:
             return [(cache.keys[:, :, start:end], cache.values[:, :, start:end]) for cache in kv]
         return [cache.read(row, left + start, left + end) for cache in kv]
 
     def others(self, row: int) -> list[Any]:
         """Copies of a row's caches in the layers that keep no plain keys and values."""
         kept = [cache for cache, is_kv in zip(self.caches, self._layers.is_kv, strict=True) if not is_kv]
-        found = copy.deepcopy(kept) if self._alone else [cache.extract(row) for cache in kept]
+        found = copy.deepcopy(kept) if self.alone else [cache.extract(row) for cache in kept]
         mx.async_eval([cache.state for cache in found])
         return found
 

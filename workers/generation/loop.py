@@ -11,6 +11,7 @@ from typing import Any
 
 import mlx.core as mx
 
+from shared.logs import get_logger
 from shared.messages import Accepted, ChoiceFinished, Delta, Failed, Finished, Stats
 from workers.generation.batch import DecodeBatch
 from workers.generation.detokenizer import Vocabulary
@@ -23,9 +24,12 @@ from workers.generation.job import Job, PreparedGenerate, Row
 from workers.generation.layers import Group, Layers, RowState
 from workers.generation.prefill import Prefill
 from workers.generation.prefix_cache import PrefixCache
-from workers.generation.probe import Probe
+from workers.generation.probe import find_sharing
 from workers.generation.schedule import Pacer
+from workers.generation.sharing import ALONE, Way
 from workers.platform.engine_args import EngineArgs
+
+_log = get_logger("workers.generation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,7 @@ class GenerationLoop:
         self.batch = DecodeBatch(forward, self._layers, self._vocab, vocab_size, eos, masks)
         self.prefill = Prefill(forward, self._layers, self._cache, eos)
         self._pacer = Pacer(args.max_num_batched_tokens)
+        self.sharing = ALONE
         self.jobs: dict[str, Job] = {}
         self._echoes: list[Job] = []  # prefilled, with a prompt to give back
         self._ready: list[Job] = []  # prefilled, with rows that wait for a place
@@ -66,10 +71,12 @@ class GenerationLoop:
 
     def warm_up(self) -> None:
         """Finds out what the model may share; compiles its first kernels."""
-        probe = Probe(self._forward, self._layers, self._vocab_size)
-        self.batch.solo = not probe.batch()
-        self.batch.fused = not self.batch.solo and probe.fused()
-        self.prefill.together = not self.batch.solo and probe.together()
+        self.sharing = found = find_sharing(self._forward, self._layers, self._vocab_size)
+        _log.info("sharing", ways=", ".join(found.names) or "nothing", alone="; ".join(found.refusals) or "nothing")
+        self.batch.sharing = found
+        self.prefill.share(found)
+        if Way.CHUNKS not in found:  # what a stored beginning leaves would be a chunk
+            self._cache = None
 
     @property
     def capabilities(self) -> tuple[str, ...]:

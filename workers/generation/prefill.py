@@ -15,10 +15,11 @@ from workers.generation.kv import Columns, RowsCache
 from workers.generation.layers import Layers, RowState
 from workers.generation.prefix_cache import NO_MATCH, PrefixCache, Span
 from workers.generation.schedule import Chunk, plan_prefill
+from workers.generation.sharing import ALONE, Sharing, Way
 
 
 class Prefill:
-    """Owns the prompts that wait; `together`: prompts of unequal length may share a pass.
+    """Owns the prompts that wait.
 
     `turn_ends`: tokens that end a turn of a chat. A model whose layers can't be cut at any token gets checkpoints
     behind the first and the last of them, so that another question under the same system prompt, or after the same
@@ -35,13 +36,20 @@ class Prefill:
         self._jobs: list[Job] = []
         self._turn = 0
         self._seen = 0  # inserts of the cache when the waiting prompts were last matched
-        self.together = False
+        self._sharing = ALONE
         self.refused: list[tuple[Job, RequestError]] = []  # for the loop to end
 
     def __len__(self) -> int:
         return len(self._jobs)
 
+    def share(self, sharing: Sharing) -> None:
+        """What was found out about the model; before the first prompt."""
+        self._sharing = sharing
+        if Way.CHUNKS not in sharing:
+            self._cache, self._turn_ends = None, frozenset()
+
     def add(self, job: Job) -> None:
+        job.whole |= Way.CHUNKS not in self._sharing
         self._jobs.append(job)
         self.match(job)
 
@@ -71,7 +79,7 @@ class Prefill:
                     self.match(job)
         self._turn += 1
         sizes = [job.remaining for job in self._jobs]
-        together = [self.together and job.media is None and job.scored is None for job in self._jobs]
+        together = [Way.PREFILL in self._sharing and job.media is None and job.scored is None for job in self._jobs]
         chunks = plan_prefill(sizes, budget, self._turn, together)
         jobs = [(self._jobs[chunk.index], chunk) for chunk in chunks]
         if not all(self._encoded(job) for job, _ in jobs):

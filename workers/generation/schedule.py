@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 CHUNK_LEAST = 32
@@ -42,16 +42,15 @@ def plan_prefill(remaining: Sequence[int], budget: int, turn: int, together: Seq
     return chunks
 
 
-def choose_group(length: int, groups: Sequence[tuple[int, int]], solo: bool) -> int | None:
-    """Which of `groups` (rows, width) a row of `length` tokens joins; None: a new one.
+def choose_group(length: int, groups: Mapping[int, tuple[int, int]]) -> int | None:
+    """Which of `groups` (by index: rows, width) a row of `length` tokens joins; None: a new one.
 
-    A shorter row wastes columns of its own, a longer one a column of everybody in the group. `solo`: the model can't
-    share a batch at all.
+    A shorter row wastes columns of its own, a longer one a column of everybody in the group.
     """
-    if solo:
-        return None
-    waste = [width - length if length <= width else rows * (length - width) for rows, width in groups]
-    best = min(range(len(groups)), key=lambda index: waste[index], default=None)
+    waste = {
+        index: width - length if length <= width else rows * (length - width) for index, (rows, width) in groups.items()
+    }
+    best = min(waste, key=lambda index: waste[index], default=None)
     if best is None or (waste[best] > GROUP_OVERHEAD and len(groups) < GROUPS_MOST):
         return None
     return best

@@ -38,6 +38,8 @@ class TextEngine(GenerationEngine):
             capabilities=self.loop.capabilities,
             weights=loaded.weights,
             load_seconds=time.monotonic() - began,
+            sharing=self.loop.sharing.names,
+            not_shared=self.loop.sharing.refusals,
         )
 
     def _read(self, prompt: Prompt, blobs: Sequence[memoryview]) -> ReadPrompt:

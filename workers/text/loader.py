@@ -10,10 +10,11 @@ from typing import Any
 
 import mlx.core as mx
 from mlx.utils import tree_flatten
-from mlx_lm.utils import load_model, load_tokenizer
+from mlx_lm.utils import load_model
 
-from shared.errors import ConfigError
 from workers.platform.engine_args import EngineArgs
+from workers.platform.loading import loading
+from workers.platform.tokenizer import load_tokenizer
 
 _FALLBACK_CONTEXT = 4096
 
@@ -34,19 +35,13 @@ class Loaded:
 
 def load(folder: Path, args: EngineArgs) -> Loaded:
     """Loads and evaluates the weights. Raises ConfigError when the folder can't be hosted."""
-    try:
+    with loading(folder.name):
         return _load(folder, args)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, ImportError, RuntimeError) as error:
-        if "allocate" in str(error):  # MLX's words for a lack of memory, which is no fault of the folder
-            raise
-        raise ConfigError(f"{folder.name} can't be loaded: {error}") from error
 
 
 def _load(folder: Path, args: EngineArgs) -> Loaded:
     model, config = load_model(folder, trust_remote_code=args.trust_remote_code)
-    tokenizer = load_tokenizer(
-        folder, {"trust_remote_code": args.trust_remote_code}, eos_token_ids=config.get("eos_token_id")
-    )
+    tokenizer = load_tokenizer(folder, args.trust_remote_code, config.get("eos_token_id"))
     if not tokenizer.encode("a", add_special_tokens=False):
         raise ValueError("it has no tokenizer")  # transformers makes an empty one for some families
     logits = model(mx.array([[0]]))

@@ -50,6 +50,8 @@ class VisionEngine(GenerationEngine):
             capabilities=(*self.loop.capabilities, "image", "video"),
             weights=loaded.weights,
             load_seconds=time.monotonic() - began,
+            sharing=self.loop.sharing.names,
+            not_shared=self.loop.sharing.refusals,
         )
 
     def _read(self, prompt: Prompt, blobs: Sequence[memoryview]) -> ReadPrompt:

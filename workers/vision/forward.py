@@ -33,6 +33,7 @@ class VisionForward:
     def __init__(self, model: Any, features: FeatureCache) -> None:
         self._model = model
         self._language: Any = model.language_model
+        self.network: Any = model.language_model
         self._features = features
         self._policy: Any = importlib.import_module("mlx_vlm.generate.common")._chunked_prefill_enabled
         self.mrope = hasattr(self._language, "get_rope_index")

@@ -10,10 +10,11 @@ from typing import Any
 
 import mlx.core as mx
 from mlx.utils import tree_flatten
-from mlx_lm.utils import load_tokenizer
 
 from shared.errors import ConfigError
 from workers.platform.engine_args import EngineArgs
+from workers.platform.loading import loading
+from workers.platform.tokenizer import load_tokenizer
 from workers.vision.processor import load_processor
 
 _FALLBACK_CONTEXT = 4096
@@ -98,12 +99,8 @@ def load(folder: Path, args: EngineArgs) -> LoadedVision:
         )
     if reason := _REFUSED.get(str(config.get("model_type"))):
         raise ConfigError(f"{folder.name} can't be hosted: {config['model_type']} {reason}")
-    try:
+    with loading(folder.name):
         return _load(folder, args, config)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, ImportError, RuntimeError) as error:
-        if "allocate" in str(error):  # MLX's words for a lack of memory, which is no fault of the folder
-            raise
-        raise ConfigError(f"{folder.name} can't be loaded: {error}") from error
 
 
 def _load(folder: Path, args: EngineArgs, config: Mapping[str, Any]) -> LoadedVision:
@@ -113,9 +110,7 @@ def _load(folder: Path, args: EngineArgs, config: Mapping[str, Any]) -> LoadedVi
     processor = load_processor(folder, str(config.get("model_type", "")), args.trust_remote_code)
     generation_file = folder / "generation_config.json"
     generation = json.loads(generation_file.read_text()) if generation_file.is_file() else {}
-    tokenizer = load_tokenizer(
-        folder, {"trust_remote_code": args.trust_remote_code}, eos_token_ids=_eos(generation, config)
-    )
+    tokenizer = load_tokenizer(folder, args.trust_remote_code, _eos(generation, config))
     _share_template(processor, tokenizer)
     logits = model.language_model(mx.array([[0]])).logits
     leaves: Any = tree_flatten(model.parameters())

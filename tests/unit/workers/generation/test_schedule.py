@@ -79,23 +79,19 @@ def test_everything_is_prefilled_in_the_end() -> None:
 
 
 def test_a_row_joins_where_it_wastes_least() -> None:
-    groups = [(4, 5000), (2, 100)]
-    assert choose_group(90, groups, solo=False) == 1
-    assert choose_group(130, groups, solo=False) == 1
-    assert choose_group(4900, groups, solo=False) == 0
-    assert choose_group(5000, [], solo=False) is None
+    groups = {0: (4, 5000), 1: (2, 100)}
+    assert choose_group(90, groups) == 1
+    assert choose_group(130, groups) == 1
+    assert choose_group(4900, groups) == 0
+    assert choose_group(5000, {}) is None
 
 
 def test_a_row_that_fits_nowhere_opens_a_group() -> None:
-    assert choose_group(10, [(1, 11 + GROUP_OVERHEAD)], solo=False) is None
-    assert choose_group(10, [(1, 10 + GROUP_OVERHEAD)], solo=False) == 0
-    assert choose_group(100 + GROUP_OVERHEAD // 4, [(8, 100)], solo=False) is None  # it would widen eight rows
-    full = [(1, 100_000 * (index + 1)) for index in range(GROUPS_MOST)]
-    assert choose_group(10, full, solo=False) == 0
-
-
-def test_a_model_that_shares_nothing_always_opens_a_group() -> None:
-    assert choose_group(10, [(1, 10)], solo=True) is None
+    assert choose_group(10, {3: (1, 11 + GROUP_OVERHEAD)}) is None
+    assert choose_group(10, {3: (1, 10 + GROUP_OVERHEAD)}) == 3
+    assert choose_group(100 + GROUP_OVERHEAD // 4, {0: (8, 100)}) is None  # it would widen eight rows
+    full = {index: (1, 100_000 * (index + 1)) for index in range(GROUPS_MOST)}
+    assert choose_group(10, full) == 0
 
 
 def test_the_pacer_gives_all_when_nobody_decodes() -> None:

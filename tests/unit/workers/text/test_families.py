@@ -10,12 +10,13 @@ import pytest
 from tests.models import WINDOW
 from tests.text_driver import Driver, made_up
 
-# What the probe must find out: can the family batch, fuse groups into one pass, prefill unequal prompts together?
+# What the probe must find out: can rows decode together, groups share a pass, unequal prompts prefill together?
+ALL = ("batch", "groups", "batched prefill")
 SHARING = {
-    "qwen3": ("batch", "fused", "together"),
-    "llama": ("batch", "fused", "together"),
-    "qwen3_moe": ("batch", "fused", "together"),
-    "deepseek_v3": ("batch", "together"),
+    "qwen3": ALL,
+    "llama": ALL,
+    "qwen3_moe": ALL,
+    "deepseek_v3": ("batch", "batched prefill"),
     "gemma3_text": ("batch",),
     "gpt_oss": ("batch",),
     "qwen3_next": ("batch",),
@@ -29,9 +30,7 @@ ANSWER = WINDOW + 4  # tokens; past a sliding window even from an empty prompt
 
 
 def sharing(driver: Driver) -> tuple[str, ...]:
-    batch, prefill = driver.engine.loop.batch, driver.engine.loop.prefill
-    found = {"batch": not batch.solo, "fused": batch.fused, "together": prefill.together}
-    return tuple(name for name, has in found.items() if has)
+    return tuple(name for name in driver.ready.sharing if name != "chunked prefill")
 
 
 @pytest.mark.parametrize("family", SHARING)

@@ -14,7 +14,7 @@ from tests.vision_driver import TOKENS, VisionDriver
 from tests.vision_models import IMAGE, VIDEO, WINDOW, Case, Drawn
 
 # What the probe must find out: can the family batch, fuse groups into one pass, prefill unequal texts together?
-ALL = ("batch", "fused", "together")
+ALL = ("batch", "groups", "batched prefill")
 SHARING = {
     "qwen2_vl": ALL,
     "qwen2_5_vl": ALL,
@@ -61,9 +61,8 @@ def recoloured(case: Case) -> Case:
 
 @pytest.mark.parametrize("family", SHARING)
 def test_the_probe_finds_what_a_family_may_share(known: Get, family: str) -> None:
-    loop = VisionDriver(known(family).family).loop
-    found = {"batch": not loop.batch.solo, "fused": loop.batch.fused, "together": loop.prefill.together}
-    assert tuple(name for name, has in found.items() if has) == SHARING[family]
+    names = VisionDriver(known(family).family).loop.sharing.names
+    assert tuple(name for name in names if name != "chunked prefill") == SHARING[family]
 
 
 @pytest.mark.parametrize("family", SHARING)
@@ -123,13 +122,13 @@ def test_a_second_turn_goes_on_behind_the_picture(known: Get, family: str) -> No
     # The last token of an answer that ran into its limit was never the model's input.
     stored = [*first.tokens, *k.answer(first)[:-1]]
     expected = common(stored, second.tokens)
-    if "fused" not in SHARING[family] and expected < len(stored):
+    if "groups" not in SHARING[family] and expected < len(stored):
         expected = len(first.tokens) - 1  # recurrent states can't be cut
     assert d.answers["second"].usage.cached_tokens == expected
     assert d.forward.encoded == ["alone"]
 
 
-@pytest.mark.parametrize("family", [name for name, shares in SHARING.items() if "fused" in shares])
+@pytest.mark.parametrize("family", [name for name, shares in SHARING.items() if "groups" in shares])
 def test_a_beginning_that_ends_around_a_picture(known: Get, family: str) -> None:
     """As two prompts that part ways leave it: a stored prompt can be cut at any token."""
     k = known(family)
@@ -153,7 +152,7 @@ def test_two_pictures_of_one_size_share_nothing(known: Get, family: str) -> None
     assert d.tokens(case, "one") == k.answer(case)
     assert d.tokens(other, "other") == k.answer(other)
     assert k.answer(other) != k.answer(case)
-    before = case.tokens.index(90) if "fused" in SHARING[family] else 0  # recurrent states can't be cut
+    before = case.tokens.index(90) if "groups" in SHARING[family] else 0  # recurrent states can't be cut
     assert d.answers["other"].usage.cached_tokens == before
 
 
