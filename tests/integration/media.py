@@ -120,3 +120,19 @@ def heard(data: bytes) -> Heard:
         samples = sum(frame.samples for frame in container.decode(stream))
         context = stream.codec_context
         return Heard(context.codec.canonical_name, context.sample_rate, context.channels, samples / context.sample_rate)
+
+
+def delayed(path: Path, seconds: float) -> bytes:
+    """The sound of a file in a Matroska container, behind so many seconds without packets."""
+    out = io.BytesIO()
+    with av.open(str(path)) as source, av.open(out, "w", format="matroska") as target:
+        track: Any = target.add_stream("pcm_s16le", rate=16_000, layout="mono")
+        resampler = av.AudioResampler(format="s16", layout="mono", rate=16_000)
+        at = round(seconds * 16_000)
+        for frame in source.decode(audio=0):
+            for piece in resampler.resample(frame):
+                piece.pts, piece.time_base = at, Fraction(1, 16_000)
+                at += piece.samples
+                target.mux(track.encode(piece))
+        target.mux(track.encode(None))
+    return out.getvalue()

@@ -10,7 +10,7 @@ import pytest
 import webvtt
 from openai import OpenAI
 
-from tests.integration.media import AUDIO, DATA, converted, sound
+from tests.integration.media import AUDIO, DATA, converted, delayed, sound
 
 PHRASES: list[dict[str, Any]] = json.loads((DATA / "demo_whisper.json").read_text())
 FILES = [phrase["file"] for phrase in PHRASES]
@@ -96,3 +96,14 @@ def test_silence_is_no_text(full_client: OpenAI) -> None:
     )
     assert said.text == ""
     assert said.duration == pytest.approx(3, abs=0.01)
+
+
+def test_times_follow_the_files_own_clock(full_client: OpenAI) -> None:
+    data = delayed(AUDIO / "phrase2.mp3", 8.0)
+    said = full_client.audio.transcriptions.create(
+        model="demo-whisper", file=("late.mkv", data), response_format="verbose_json"
+    )
+    (segment,) = said.segments or []
+    assert said.text == "Turn off the light in the kitchen."
+    assert 7.7 <= segment.start <= 8.3
+    assert said.duration == pytest.approx(segment.end, abs=0.7)

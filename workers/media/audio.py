@@ -15,17 +15,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import InvalidRequest
+from workers.media.clock import Clock
+from workers.media.sizes import missing_share
 
 SAMPLE_RATE = 16000
 Samples = NDArray[np.float32]
 
 _DEMUXERS = "wav,w64,aiff,caf,mp3,aac,flac,ogg,matroska,webm,mov,mp4,m4a,amr,au"
 _CUT = (0.97, 0.3)  # a file is cut when less than this share of the declared time, less so many seconds, is there
+_RATES = (1000, 768_000)  # Hz
+_LOUDEST = 1000.0  # times full scale: what is louder is no sound
+_TIMED = ("matroska", "mov")  # containers whose times count from the beginning of the file
 _OGG_HEADER = 27  # bytes before an Ogg page's table of segment sizes (RFC 3533)
 
 
 class AudioFile:
-    """An uploaded file. `duration` is in seconds, as the container tells it after every packet was counted.
+    """An uploaded file. `duration` is in seconds on its own clock, after every packet was counted.
 
     The constructor reads through the packets without decoding. It and `blocks` raise InvalidRequest naming `param`.
     """
@@ -56,37 +61,59 @@ class AudioFile:
             raise self._invalid("the file's sound can't be decoded")
 
     def _samples(self) -> Iterator[Samples]:
-        with self._open() as container:
-            resampler = _Resampler()
-            for packet in container.demux(self._stream(container)):
-                try:
-                    frames = packet.decode()
-                except av.FFmpegError:  # as players do: a damaged packet is left out
-                    continue
-                for frame in frames:
-                    yield from resampler.feed(frame)
-            yield from resampler.flush()
+        try:
+            with self._open() as container:
+                yield from self._decoded(container)
+        except (av.FFmpegError, MemoryError, ValueError, OverflowError) as error:
+            raise self._invalid(f"the file's sound can't be decoded: {error}") from error
+
+    def _decoded(self, container: Any) -> Iterator[Samples]:
+        stream = self._stream(container)
+        clock, resampler = Clock(_beginning(container, stream), SAMPLE_RATE), _Resampler()
+        for packet in container.demux(stream):
+            try:
+                frames = packet.decode()
+            except av.FFmpegError:  # as players do: a damaged packet is left out
+                continue
+            for frame in frames:
+                for silence in clock.before(frame.time, frame.samples / frame.sample_rate):
+                    yield from resampler.flush()
+                    yield silence
+                yield from resampler.feed(frame)
+        yield from resampler.flush()
 
     def _measure(self) -> float:
         """Raises for a file that is no sound, and for one whose end is missing."""
-        end = 0.0
-        cut = False
+        end = last = 0.0  # of the sound, and of all tracks that are looked at
+        broken = False
         with self._open() as container:
             stream = self._stream(container)
-            declared = _seconds(stream.duration, stream.time_base) or (container.duration or 0) / av.time_base
+            own = _seconds(stream.duration, stream.time_base)
+            declared = own or (container.duration or 0) / av.time_base  # else of the longest track
+            start = _beginning(container, stream)
             exact = _tells_duration(container.format.name, self._data)
             try:
-                for packet in container.demux(stream):
+                for packet in container.demux(stream) if own else container.demux():
                     if packet.size and packet.pts is not None:
-                        end = max(end, _seconds(packet.pts + (packet.duration or 0), packet.time_base))
-                        cut = cut or packet.is_corrupt
+                        moment = _seconds(packet.pts + (packet.duration or 0), packet.time_base)
+                        last = max(last, moment)
+                        if packet.stream == stream:
+                            end = max(end, moment)
+                            broken = broken or packet.is_corrupt
             except av.FFmpegError:
-                cut = True
+                broken = True
+        self._check_whole(last - (start if own else 0.0), declared if exact else 0.0, broken)
+        return max(0.0, end - start)
+
+    def _check_whole(self, there: float, declared: float, broken: bool) -> None:
+        """Both in seconds; `broken`: a packet is not whole, which plain samples can't tell from an end anywhere."""
         share, slack = _CUT
-        if cut or (exact and end < declared * share - slack):
-            told = f": {end:.1f} of {declared:.1f} s are there" if declared > end else ""
+        missing = missing_share(self._data)
+        if missing is not None:
+            declared, broken = there / max(1 - missing, 1e-9), False
+        if broken or there < declared * share - slack:
+            told = f": {there:.1f} of {declared:.1f} s are there" if declared > there else ""
             raise self._invalid(f"the file was cut{told}")
-        return end
 
     def _open(self) -> Any:
         try:
@@ -99,7 +126,13 @@ class AudioFile:
     def _stream(self, container: Any) -> Any:
         if not container.streams.audio:
             raise self._invalid("the file has no audio track")
-        return container.streams.audio[0]
+        stream = container.streams.audio[0]
+        if stream.codec_context is None:
+            raise self._invalid("the file's sound is in a form that can't be decoded")
+        rate, (low, high) = stream.codec_context.sample_rate, _RATES
+        if not low <= rate <= high:
+            raise self._invalid(f"the file's sample rate is {rate} Hz; it must be {low} to {high}")
+        return stream
 
     def _invalid(self, message: str) -> InvalidRequest:
         return InvalidRequest(message, param=self._param)
@@ -118,15 +151,15 @@ class _Resampler:
             yield from self.flush()
             self._source = source
             self._inner = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
-        frame.pts = None  # gaps in time stamps are no reason to insert or drop samples
+        frame.pts = None  # the clock has seen to gaps
         for converted in self._inner.resample(frame):
-            yield converted.to_ndarray()[0]
+            yield _sane(converted.to_ndarray()[0])
 
     def flush(self) -> Iterator[Samples]:
         if self._inner is not None:
             for converted in self._inner.resample(None):
-                yield converted.to_ndarray()[0]
-            self._inner = None
+                yield _sane(converted.to_ndarray()[0])
+            self._inner = self._source = None
 
 
 class _View:
@@ -149,6 +182,19 @@ class _View:
 
     def tell(self) -> int:
         return self._at
+
+
+def _sane(samples: Samples) -> Samples:
+    """Numbers that are no sound (NaN, infinite, far beyond full scale) become silence."""
+    with np.errstate(invalid="ignore"):
+        return np.where(np.abs(samples) <= _LOUDEST, samples, np.float32(0))
+
+
+def _beginning(container: Any, stream: Any) -> float:
+    """The moment, in seconds, at which the file begins: where it has tracks side by side or whole-file times, zero."""
+    if container.format.name.startswith(_TIMED) or len(container.streams) > 1:
+        return 0.0
+    return _seconds(stream.start_time, stream.time_base)
 
 
 def _seconds(value: int | None, base: Any) -> float:

@@ -11,6 +11,7 @@ import io
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from shared.errors import InvalidRequest, PayloadTooLarge
@@ -99,8 +100,19 @@ def _rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16"):
         # Pillow would clip 16 bits to 8 instead of scaling them.
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    elif image.mode in ("I", "F"):
+        image = Image.fromarray(_scaled(np.asarray(image, np.float64), whole=image.mode == "I"))
     if not image.has_transparency_data:
         return image.convert("RGB")
     layer = image.convert("RGBA")
     white = Image.new("RGBA", layer.size, "white")
     return Image.alpha_composite(white, layer).convert("RGB")
+
+
+def _scaled(levels: npt.NDArray[np.float64], whole: bool) -> npt.NDArray[np.uint8]:
+    """32-bit levels as 8 bits; `whole`: integers. White is 1 in floats, or the most that fits into the bytes used."""
+    levels = np.nan_to_num(levels, nan=0.0, posinf=0.0, neginf=0.0).clip(0)
+    most = float(levels.max(initial=0.0))
+    whites = (255.0, 65535.0, 2.0**31 - 1) if whole else (1.0, 255.0, 65535.0)
+    white = next((white for white in whites if most <= white), most)
+    return (levels * (255.0 / white)).round().astype(np.uint8)

@@ -25,6 +25,7 @@ from shared.errors import InvalidRequest, PayloadTooLarge
 # Playlists (HLS, DASH, concat) would make FFmpeg open other files and addresses: only plain containers are read.
 CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif,mpegts,mpeg,flv,ogg,asf,apng"
 INDEXED = {"mov", "matroska", "avi"}  # the others jump somewhere near, which may be too far: they are read through
+_WHOLE = 0.97  # of the declared time that has to be there
 Frames = npt.NDArray[np.uint8]
 
 
@@ -155,7 +156,7 @@ class _Reader:
 
     def _index(self, container: Any, stream: Any) -> tuple[list[int], list[int]]:
         """The times of all frames and of the keyframes, in presentation order and in the stream's time base."""
-        stamps, keys, packets = [], [], 0
+        stamps, keys, packets, end = [], [], 0, 0
         for packet in container.demux(stream):
             if packet.size == 0:
                 continue
@@ -166,12 +167,13 @@ class _Reader:
             if packets > self._limits.packets:
                 raise PayloadTooLarge(f"the video at {self._param} has too many frames", param=self._param)
             stamps.append(stamp)
+            end = max(end, stamp + (packet.duration or 0))
             if packet.is_keyframe:
                 keys.append(stamp)
         if not stamps:
             raise InvalidRequest(f"the video at {self._param} has no frames", param=self._param)
-        if packets < stream.frames:
-            raise self._cut()
+        if packets < stream.frames and (stream.duration is None or end < _WHOLE * stream.duration):
+            raise self._cut()  # fewer pictures within the whole time: a film of uneven frame rate
         return sorted(set(stamps)), sorted(keys)
 
     def _frames(self, container: Any, wanted: Sequence[int], keys: Sequence[int]) -> Iterator[av.VideoFrame]:
@@ -195,7 +197,7 @@ class _Reader:
         self._check_size(frame.width, frame.height)
         width, height = fitted(frame.width, frame.height, pixels)
         picture = frame.to_ndarray(format="rgb24", width=width, height=height)
-        turned: Frames = np.rot90(picture, round(frame.rotation / 90) % 4)
+        turned: Frames = np.ascontiguousarray(np.rot90(picture, round(frame.rotation / 90) % 4))
         return turned
 
     def _check_size(self, width: int, height: int) -> None:

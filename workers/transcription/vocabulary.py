@@ -55,7 +55,7 @@ class Vocabulary:
     def language(self, name: str) -> str:
         """The code of a language named by code or English name. Raises InvalidRequest."""
         key = name.strip().lower()
-        code = _CODES.get(key, key.split("-")[0])
+        code = _CODES.get(key, key.replace("_", "-").split("-")[0])
         if code not in (self.languages or {"en": 0}):
             known = ", ".join(sorted(self.languages)) or "en"
             raise InvalidRequest(

@@ -1,8 +1,14 @@
 """Every container in, samples out; anything else refused with the parameter's name."""
 
+import contextlib
+import io
+import struct
 import tracemalloc
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
+import av
 import numpy as np
 import pytest
 
@@ -117,3 +123,155 @@ def test_nothing_is_written_to_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     list(AudioFile(encoded(tone(1.0), "m4a")).blocks())
     refusal(PLAYLIST)
     assert list(tmp_path.iterdir()) == []
+
+
+# ------------------------------------------------------------------ the file's own clock
+def timed(container: str, codec: str, pieces: dict[float, float], picture: float = 0.0) -> bytes:
+    """Tones that begin at `pieces`' moments and last so many seconds, beside a picture of `picture` seconds."""
+    out = io.BytesIO()
+    rate = 48000 if codec == "libopus" else RATE
+    with av.open(out, "w", format=container) as file:
+        track: Any = file.add_stream(codec, rate=rate, layout="mono")
+        film: Any = file.add_stream("mpeg4" if container != "webm" else "libvpx", rate=10) if picture else None
+        if film is not None:
+            film.width, film.height, film.pix_fmt = 32, 32, "yuv420p"
+            for index in range(int(picture * 10)):
+                shown = av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), format="rgb24")
+                shown.pts, shown.time_base = index, Fraction(1, 10)
+                file.mux(film.encode(shown))
+            file.mux(film.encode(None))
+        for start, seconds in pieces.items():
+            for at in range(0, int(seconds * rate), 960):
+                heard = 0.3 * np.sin(2 * np.pi * 440 * np.arange(at, at + 960) / rate, dtype=np.float32)
+                frame = av.AudioFrame.from_ndarray(heard[None].astype(np.float32), format="flt", layout="mono")
+                frame.sample_rate, frame.pts = rate, int(start * rate) + at
+                frame.time_base = Fraction(1, rate)
+                file.mux(track.encode(frame))
+        file.mux(track.encode(None))
+    return out.getvalue()
+
+
+def spoken(data: bytes) -> tuple[list[tuple[float, float]], float, float]:
+    """Where there is sound, to a tenth of a second; the samples' seconds; the declared ones."""
+    file = AudioFile(data)
+    samples = np.concatenate(list(file.blocks()))
+    loud = np.abs(samples[: len(samples) // 1600 * 1600].reshape(-1, 1600)).max(axis=1) > 0.05
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], loud, [False]])))
+    return [(a / 10, b / 10) for a, b in edges.reshape(-1, 2).tolist()], len(samples) / RATE, file.duration
+
+
+TIMED = [("mp4", "aac"), ("matroska", "aac"), ("webm", "libopus"), ("matroska", "pcm_s16le")]
+
+
+@pytest.mark.parametrize(("container", "codec"), TIMED)
+def test_sound_that_begins_late_keeps_its_time(container: str, codec: str) -> None:
+    heard, seconds, declared = spoken(timed(container, codec, {4.0: 2.0}, picture=9.0))
+    assert len(heard) == 1
+    assert heard[0] == pytest.approx((4.0, 6.0), abs=0.15)
+    assert seconds == pytest.approx(6.0, abs=0.1)
+    assert declared == pytest.approx(6.0, abs=0.1)
+
+
+@pytest.mark.parametrize(("container", "codec"), [("matroska", "pcm_s16le"), ("matroska", "flac")])
+def test_gaps_between_packets_are_silence(container: str, codec: str) -> None:
+    heard, seconds, declared = spoken(timed(container, codec, {0.0: 1.0, 20.0: 1.0}))
+    assert [pytest.approx(one, abs=0.15) for one in [(0.0, 1.0), (20.0, 21.0)]] == heard
+    assert seconds == pytest.approx(21.0, abs=0.1)
+    assert declared == pytest.approx(21.0, abs=0.1)
+
+
+@pytest.mark.parametrize(("container", "codec"), TIMED)
+def test_a_picture_longer_than_the_sound_is_no_cut(container: str, codec: str) -> None:
+    heard, seconds, _ = spoken(timed(container, codec, {0.0: 2.0}, picture=15.0))
+    assert heard[0] == pytest.approx((0.0, 2.0), abs=0.15)
+    assert seconds == pytest.approx(2.0, abs=0.1)
+
+
+def test_a_cut_film_is_refused_by_its_sound() -> None:
+    data = timed("matroska", "pcm_s16le", {0.0: 10.0}, picture=10.0)
+    assert "cut" in refusal(data[: len(data) // 2])
+
+
+# ------------------------------------------------------------------ lengths that a recorder could not fill in
+def sized(whole: int | None, samples: int | None) -> bytes:
+    """Two seconds of WAV with these sizes in its header; None: the right ones."""
+    body = (tone(2.0) * 20000).astype("<i2").tobytes()
+    head = b"WAVEfmt " + struct.pack("<IHHIIHH", 16, 1, 1, RATE, 2 * RATE, 2, 16)
+    size = len(body) if samples is None else samples
+    rest = head + b"data" + struct.pack("<I", size) + body
+    return b"RIFF" + struct.pack("<I", len(rest) if whole is None else whole) + rest
+
+
+@pytest.mark.parametrize(
+    ("whole", "samples"),
+    [
+        (0xFFFFFFFF, 0xFFFFFFFF),
+        (0, 0),
+        (0x7FFFFFFF, 0x7FFFFFFF),
+        (0xFFFFFFFF, 0xFFFFFFFF - 36),
+        (0xFFFFFFFF, None),
+        (None, 100_000_000),
+        (None, 64_010),
+        (64_046, 64_010),
+    ],
+)
+def test_a_wav_from_a_pipe_is_read_to_its_end(whole: int | None, samples: int | None) -> None:
+    file = AudioFile(sized(whole, samples))
+    assert sum(map(len, file.blocks())) == 2 * RATE
+    assert file.duration == pytest.approx(2.0)
+
+
+def test_a_caf_from_a_pipe_is_read_to_its_end() -> None:
+    body = (tone(2.0) * 20000).astype(">i2").tobytes()
+    form = struct.pack(">d4sIIIII", RATE, b"lpcm", 0, 2, 1, 1, 16)
+    data = (
+        b"caff\0\1\0\0" + b"desc" + struct.pack(">q", 32) + form + b"data" + struct.pack(">q", -1) + b"\0\0\0\0" + body
+    )
+    assert sum(map(len, AudioFile(data).blocks())) == pytest.approx(2 * RATE, abs=4)
+
+
+def test_a_wav_that_lacks_half_is_refused() -> None:
+    assert "2.0 of 4.0 s" in refusal(sized(128_036, 128_000))
+
+
+# ------------------------------------------------------------------ samples that are no sound
+def floats(samples: np.ndarray, rate: int) -> bytes:
+    body = samples.astype("<f4").tobytes()
+    head = b"WAVEfmt " + struct.pack("<IHHIIHH", 16, 3, 1, rate, 4 * rate, 4, 32)
+    return b"RIFF" + struct.pack("<I", len(head) + 8 + len(body)) + head + b"data" + struct.pack("<I", len(body)) + body
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e30, -3e38])
+@pytest.mark.parametrize("rate", [RATE, 44100])
+def test_a_sample_that_is_no_sound_is_silence(bad: float, rate: int) -> None:
+    samples = 0.3 * np.sin(2 * np.pi * 440 * np.arange(rate) / rate)
+    samples[rate // 2] = bad
+    heard = np.concatenate(list(AudioFile(floats(samples, rate)).blocks()))
+    assert np.isfinite(heard).all()
+    assert np.abs(heard).max() < 1000
+    assert np.abs(heard[: RATE // 4]).max() == pytest.approx(0.3, abs=0.02)
+    assert np.abs(heard[-RATE // 4 :]).max() == pytest.approx(0.3, abs=0.02)
+
+
+def test_loud_sound_stays() -> None:
+    samples = 100 * np.sin(2 * np.pi * 440 * np.arange(RATE) / RATE)
+    heard = np.concatenate(list(AudioFile(floats(samples, RATE)).blocks()))
+    assert np.abs(heard).max() == pytest.approx(100, abs=1)
+
+
+@pytest.mark.parametrize("rate", [0, 1, 0xFFFFFFF0, 0x7FFFFFFF])
+def test_an_absurd_rate_is_a_fault_of_the_file(rate: int) -> None:
+    data = bytearray(sized(None, None))
+    struct.pack_into("<I", data, 24, rate)
+    assert "rate" in refusal(bytes(data)) or "sound" in refusal(bytes(data))
+
+
+def test_damaged_headers_are_faults_of_the_file() -> None:
+    """Whatever the bytes are, they are heard or refused."""
+    random = np.random.default_rng(11)
+    for _ in range(300):
+        data = bytearray(sized(None, None)[:8000])
+        for at in random.integers(0, 60, 3):
+            data[at] = int(random.integers(0, 256))
+        with contextlib.suppress(InvalidRequest):
+            list(AudioFile(bytes(data)).blocks())

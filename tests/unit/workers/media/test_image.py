@@ -96,6 +96,22 @@ def test_sixteen_bit_gray_is_scaled_and_not_clipped() -> None:
     assert decode_image(encoded(image, "PNG"), param=PARAM).pixels.getpixel((0, 0)) == (128, 128, 128)
 
 
+@pytest.mark.parametrize(
+    "levels",
+    [
+        np.array([[0, 32768, 65535]], np.int32),
+        np.array([[0, 2**30, 2**31 - 1]], np.int32),
+        np.array([[0, 128, 255]], np.int32),
+        np.array([[0, 0.5, 1]], np.float32),
+        np.array([[0, 128, 255]], np.float32),
+        np.array([[np.nan, 0.5, 1]], np.float32),
+    ],
+)
+def test_32_bit_levels_are_scaled(levels: np.ndarray) -> None:
+    pixels = decode_image(encoded(Image.fromarray(levels), "TIFF"), param=PARAM).pixels
+    assert [pixels.getpixel((x, 0))[0] for x in range(3)] == pytest.approx([0, 128, 255], abs=1)
+
+
 def test_cmyk_becomes_rgb() -> None:
     data = encoded(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG", quality=95)
     assert decode_image(data, param=PARAM).pixels.getpixel((4, 4))[0] > 220

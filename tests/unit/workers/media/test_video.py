@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -241,3 +243,45 @@ def test_huge_frames_are_refused_on_the_header(monkeypatch: pytest.MonkeyPatch) 
 def test_too_many_frames_are_refused() -> None:
     with pytest.raises(PayloadTooLarge, match="too many frames"):
         decode(mp4(ramp(9)), limits=VideoLimits(packets=8))
+
+
+# ------------------------------------------------------------------ films as people's devices make them
+_TURNS = {0: (1, 0, 0, 1), 90: (0, 1, -1, 0), 180: (-1, 0, 0, -1), 270: (0, -1, 1, 0)}
+
+
+def turned(data: bytes, degrees: int) -> bytes:
+    """The MP4 with another display matrix in its track's header (ISO/IEC 14496-12, 8.3.2)."""
+    a, b, c, d = _TURNS[degrees]
+    at = data.index(b"tkhd") - 4 + 48
+    matrix = struct.pack(">9i", a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30)
+    return data[:at] + matrix + data[at + 36 :]
+
+
+@pytest.mark.parametrize("degrees", _TURNS)
+@pytest.mark.parametrize("count", [1, 2, 10])
+@pytest.mark.parametrize("size", [(64, 32), (64, 64)])
+def test_a_turned_film_is_turned_back(degrees: int, count: int, size: tuple[int, int]) -> None:
+    width, height = size
+    picture = gray(20, width, height)
+    picture[:, : width // 4] = 230  # white on the left
+    video = decode(turned(mp4([picture] * count), degrees))
+    assert video.frames.shape[1:3] == ((height, width) if degrees % 180 == 0 else (width, height))
+    assert video.frames.flags.c_contiguous
+    frame = video.frames[0].mean(axis=2)
+    edges = {0: frame[:, :4], 90: frame[:4], 180: frame[:, -4:], 270: frame[-4:]}
+    assert max(edges, key=lambda turn: float(edges[turn].mean())) == degrees
+
+
+def test_an_avi_of_uneven_frame_rate_is_whole() -> None:
+    out = io.BytesIO()
+    with av.open(out, "w", format="avi") as file:
+        stream: Any = file.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 48, 32, "yuv420p"
+        for place, index in enumerate((0, 4, 8, 12, 16, 20, 24, 28)):
+            frame = av.VideoFrame.from_ndarray(gray(20 * place), format="rgb24")
+            frame.pts, frame.time_base = index, Fraction(1, 10)
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+    video = decode(out.getvalue(), fps=10.0, max_frames=64)
+    assert [round(float(frame.mean()) / 20) for frame in video.frames] == list(range(8))
+    assert video.timestamps == pytest.approx([0, 0.4, 0.8, 1.2, 1.6, 2.0, 2.4, 2.8])
