@@ -10,6 +10,7 @@ from typing import Any
 import mlx.core as mx
 
 from workers.vision.features import Features
+from workers.vision.positions import Layout
 
 Run = tuple[int, int, str]
 """A stretch of media tokens in a prompt: start, end, key."""
@@ -17,8 +18,9 @@ Run = tuple[int, int, str]
 
 @dataclass(slots=True)
 class Seen:
-    """`positions` [3, 1, tokens] is M-RoPE's; `deep` are deepstack's [media tokens, dim] per layer, in prompt order."""
+    """`positions` are M-RoPE's, in `layout`; `deep` are deepstack's [media tokens, dim] per layer, in prompt order."""
 
+    layout: Layout = Layout.AXES_ROWS_TOKENS
     embeds: mx.array | None = None  # [1, tokens, dim]
     positions: mx.array | None = None
     aligned: dict[str, mx.array] = field(default_factory=dict)  # [1, tokens, ...], by the model's names
@@ -63,7 +65,7 @@ class Seen:
         if self.embeds is not None:
             kwargs["inputs_embeds"] = self.embeds[:, start:end]
         if self.positions is not None:
-            kwargs["position_ids"] = self.positions[..., start:end]
+            kwargs["position_ids"] = self.layout.cut(self.positions, start, end)
         if self.mask is not None and self.rank[end] > self.rank[start]:
             first, last = self.rank[start], self.rank[end]
             kwargs["visual_pos_masks"] = self.mask[:, start:end]
