@@ -14,7 +14,7 @@ from workers.generation.calls.format import Spell
 _SPACING = {"whitespace_flexible": False, "whitespace_pattern": r"\x20|\x0A(?:\x20{0,24}|\x09{0,8})"}
 
 TEXT = r"/(?s:.*)/"
-_TOKENS = re.compile(r"(<\|[^<>|]+\|>|｜DSML｜)")  # inside longer markers
+_TOKENS = re.compile(r"(<\|[^<>|]+\|>|｜DSML｜|\]<\]minimax\[>\[)")  # inside longer markers
 NEWLINE = r'"\n"'
 
 
@@ -102,10 +102,11 @@ def json_arguments(lark: Lark, tools: Sequence[Tool], required: bool) -> list[st
     ]
 
 
-def json_list_body(call: str, parallel: bool) -> str:
-    """`[{...}, {...}]`."""
-    again = f" ({quote(', ')} {call})*" if parallel else ""
-    return f"{quote('[')} {call}{again} {quote(']')}"
+def json_list_body(call: str, parallel: bool, lines: bool = False) -> str:
+    """`[{...}, {...}]`; `lines`: each on a line of its own."""
+    start, between, end = ("[\n    ", ",\n    ", "\n]") if lines else ("[", ", ", "]")
+    again = f" ({quote(between)} {call})*" if parallel else ""
+    return f"{quote(start)} {call}{again} {quote(end)}"
 
 
 def json_calls(

@@ -346,7 +346,7 @@ def test_the_arguments_of_a_call_may_quote_markers(places: list[int]) -> None:
 
 
 def test_thoughts_count_again_after_a_call_that_broke() -> None:
-    found = told(['<tool_call>{"name": "get_weather", "arguments": {"city" oops', "<think>hm</think>So."])
+    found = told(['<tool_call>{"name": "get_weather", "arguments": {"city" oops</tool_call>', "<think>hm</think>So."])
     assert found.reasoning == "hm"
     assert found.text.endswith("So.")
 
