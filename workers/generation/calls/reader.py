@@ -1,10 +1,10 @@
 """The walk that all families share: text, a marker, a call, what closes it, text again.
 
-A call that breaks before its name was told is text, marker and all. One that breaks later can't be taken back: it never
-gets its `CallEnds`, and the rest of it, up to what closes it or opens another, goes to its arguments as it was written,
-which are no whole JSON value then. So it is when the answer ends inside a call (`max_tokens`). A name that was not
-offered is still a call where a marker said so: clients answer it with an error that the model can use. Without a marker
-only offered names count. Once an answer has had a call, markers that belong to none are dropped from its text.
+A call that breaks before its name was told is text, marker and all. One that breaks later can't be taken back: it
+doesn't end as a whole one, and the rest of it, up to what closes it or opens another, goes to its arguments as it was
+written, which are no whole JSON value then. So it is when the answer ends inside a call (`max_tokens`). A name that was
+not offered is still a call where a marker said so: clients answer it with an error that the model can use. Without a
+marker only offered names count. Once an answer has had a call, markers that belong to none are dropped from its text.
 
 White space at the start of an answer and after a call is the template's when a call or the end follows, else text.
 """
@@ -63,6 +63,16 @@ class Reader:
                 break
             pieces.append(piece)
         return pieces
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """What opens calls and sections; a single character does so only where a line begins."""
+        return self._marks
+
+    @property
+    def ends(self) -> tuple[str, ...]:
+        """What closes them."""
+        return self._ends
 
     # ------------------------------------------------------------------ what a section uses
     def begin(self, name: str, call_id: str | None = None) -> Steps[None]:
@@ -180,6 +190,8 @@ class Reader:
             self.source.commit()
             if sure and (self._passed or not cut):
                 yield Arguments(rest[:sure])
+            if found:
+                yield CallEnds(whole=False)
             if found or self.source.ended:
                 return
             yield None
