@@ -76,8 +76,8 @@ class Gemma:
             yield from reader.stream(JsonStream(self.delimiter, bare=True))
             yield from reader.end()
         else:
-            more, _ = yield from source.until(self.end, *"{}()<\n")
-            source.skip(-len(self.end))
+            more, _ = yield from source.until(*"{}()<\n")
+            source.skip(-1)
             yield from source.expect(self.end)
             yield from reader.begin(f"{name} {more}".strip())
             yield from reader.pass_on("{}")

@@ -11,6 +11,7 @@ White space at the start of an answer and after a call is the template's when a 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
@@ -39,7 +40,7 @@ class Reader:
         self._section = section
         self._settled = False  # something of the section was told
         self._open = False  # a call was begun, not ended
-        self._passed = False  # some of its arguments were told
+        self._passed: list[str] = []  # of its arguments
         self._frame = True  # at the start or after a call, where white space is the template's
         self._called = False
         self._reported = False  # the answer has had a call, whole or not
@@ -78,7 +79,7 @@ class Reader:
     def begin(self, name: str, call_id: str | None = None) -> Steps[None]:
         if not name or not _encodes(name + (call_id or "")):
             raise BrokenCallError(name)
-        self._settled, self._open, self._passed, self._reported = True, True, False, True
+        self._settled, self._open, self._passed, self._reported = True, True, [], True
         self.source.commit()
         call_id = None if call_id in self._ids else call_id
         self._ids.update([call_id] if call_id else [])
@@ -88,7 +89,7 @@ class Reader:
         """More arguments; what was read for them is settled."""
         self.source.commit()
         if text:
-            self._passed = True
+            self._passed.append(text)
             yield Arguments(text)
 
     def end(self) -> Steps[None]:
@@ -178,21 +179,28 @@ class Reader:
             self._frame = self._called = self._fresh = True
 
     def _rest_of_call(self, mark: str, cut: bool) -> Steps[None]:
-        """What is left of a call that broke goes to its arguments; of one that nothing closes, the line."""
+        """What is left of a call that broke goes to its arguments; of one that nothing closes, the line.
+
+        The call is whole after all if just its last brace was out of place.
+        """
         stops = () if cut else (*self._ends, *(other for other in self._marks if len(other) > 1))
         if not cut and (len(mark) < 2 or not self._ends):
             stops = (*stops, "\n")
+        begun = bool(self._passed)
         while True:
             rest = self.source.rest
             found = earliest(rest, stops)
             sure = found[0] if found else len(rest) - (0 if self.source.ended else overlap(rest, stops))
+            told = rest[:sure] if self._passed else rest[:sure].lstrip(_SPACE + "{")
             self.source.skip(sure)
             self.source.commit()
-            if sure and (self._passed or not cut):
-                yield Arguments(rest[:sure])
-            if found:
-                yield CallEnds(whole=False)
+            if told and (begun or not cut):
+                self._passed.append(told)
+                yield Arguments(told)
             if found or self.source.ended:
+                whole = is_object("".join(self._passed))
+                if found or whole:
+                    yield CallEnds(whole)
                 return
             yield None
 
@@ -264,6 +272,14 @@ Section: TypeAlias = Callable[[Reader, str], Steps[None]]
 
 def _encodes(text: str) -> bool:
     return not any("\ud800" <= char <= "\udfff" for char in text)
+
+
+def is_object(text: str) -> bool:
+    """Whether a text is one JSON object."""
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 class BareReader(Reader):

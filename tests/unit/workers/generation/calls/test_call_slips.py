@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import re
 
@@ -12,7 +11,7 @@ from shared.messages import Tool
 from tests.fakes.call_pieces import calls_of, read, text_of
 from tests.unit.workers.generation.calls.test_call_vectors import NAMES, TOOLS, vectors
 from workers.generation.calls.detect import by_name
-from workers.generation.calls.reader import Reader
+from workers.generation.calls.reader import Reader, is_object
 
 _ROUNDS = 60
 _PIECES = re.compile(r"<[^<>\n]{1,40}>|\]<\]minimax\[>\[|\[[A-Z_]+\]|\w+|\s+|.", re.DOTALL)
@@ -62,10 +61,3 @@ def test_slips(name: str) -> None:
         called = next((at for at, piece in enumerate(pieces) if "call" in piece), len(pieces))
         beside = text_of(pieces[called:])
         assert not [mark for mark in marks if mark in beside], (text, pieces)
-
-
-def is_object(text: str) -> bool:
-    try:
-        return isinstance(json.loads(text), dict)
-    except ValueError:
-        return False
