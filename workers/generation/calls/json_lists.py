@@ -23,7 +23,6 @@ class JsonLists:
     others: tuple[str, ...] = ()
     other_ends: tuple[str, ...] = ()
     keys: tuple[str, str] = ("name", "arguments")
-    lines: bool = False  # a call a line
 
     @property
     def markers(self) -> tuple[str, ...]:
@@ -34,7 +33,7 @@ class JsonLists:
 
     def grammar(self, tools: Sequence[Tool], spell: Spell, *, required: bool, parallel: bool) -> str:
         lark = Lark(spell)
-        body = json_list_body(json_calls(lark, tools, required, *self.keys), parallel, self.lines)
+        body = json_list_body(json_calls(lark, tools, required, *self.keys), parallel)
         lark.rule("call_section", f"{body} {spell(self.end)}" if self.end else body)
         return lark.answer(self.start, "call_section", required=required, repeats=False)
 
@@ -53,4 +52,4 @@ NEMOTRON = JsonLists("nemotron", "<TOOLCALL>", "</TOOLCALL>")
 PHI4 = JsonLists("phi4", "<|tool_call|>", "<|/tool_call|>", ("functools[",))
 COHERE = JsonLists("cohere", "<|START_ACTION|>", "<|END_ACTION|>", keys=("tool_name", "parameters"))
 HUNYUAN = JsonLists("hunyuan", "<tool_calls>", "</tool_calls>")
-JAMBA = JsonLists("jamba", "<tool_calls>", "</tool_calls>", lines=True)
+JAMBA = JsonLists("jamba", "<tool_calls>", "</tool_calls>")

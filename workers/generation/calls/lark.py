@@ -102,11 +102,10 @@ def json_arguments(lark: Lark, tools: Sequence[Tool], required: bool) -> list[st
     ]
 
 
-def json_list_body(call: str, parallel: bool, lines: bool = False) -> str:
-    """`[{...}, {...}]`; `lines`: each on a line of its own."""
-    start, between, end = ("[\n    ", ",\n    ", "\n]") if lines else ("[", ", ", "]")
-    again = f" ({quote(between)} {call})*" if parallel else ""
-    return f"{quote(start)} {call}{again} {quote(end)}"
+def json_list_body(call: str, parallel: bool) -> str:
+    """`[{...}, {...}]`."""
+    again = f" ({quote(', ')} {call})*" if parallel else ""
+    return f"{quote('[')} {call}{again} {quote(']')}"
 
 
 def json_calls(
