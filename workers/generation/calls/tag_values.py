@@ -53,9 +53,9 @@ def _cdata(reader: Reader, style: Style, others: Collection[str]) -> Steps[str]:
     if not (yield from source.follows(_CDATA)):
         return (yield from _collected(reader, style, others)).strip()
     text, _ = yield from source.until(_CDATA_END)
-    while (yield from _collected(reader, style, others)).strip():
+    while (after := (yield from _collected(reader, style, others))).strip():
         more, _ = yield from source.until(_CDATA_END)
-        text += style.value_end + more
+        text += _CDATA_END + after + style.value_end + more
     return text
 
 
