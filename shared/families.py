@@ -31,6 +31,14 @@ ToolParserName = Literal[
     "seed_oss",
     "cohere",
     "hunyuan",
+    "deepseek_v4",
+    "deepseek_v41",
+    "apertus",
+    "ernie45",
+    "internlm2",
+    "jamba",
+    "dots1",
+    "minimax_m3",
 ]
 
 ReasoningParserName = Literal[

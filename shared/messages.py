@@ -258,7 +258,10 @@ class ReasoningDelta:
 
 @dataclass(frozen=True, slots=True)
 class ToolCallDelta:
-    """A piece of a tool call: `id` and `name` come once per `call`, argument text (JSON) as it is generated."""
+    """A piece of a tool call: `id` and `name` come once per `call`, argument text (JSON) as it is generated.
+
+    `broken`: the call is over, and its arguments are no whole JSON object.
+    """
 
     request: str
     choice: int
@@ -266,6 +269,7 @@ class ToolCallDelta:
     id: str | None = None
     name: str | None = None
     arguments: str = ""
+    broken: bool = False
 
 
 @dataclass(frozen=True, slots=True)

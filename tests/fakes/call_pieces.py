@@ -29,7 +29,7 @@ def read(fmt: CallFormat, tools: Sequence[Tool], parts: Sequence[str]) -> list[d
             call["arguments"] += piece.text
         else:
             assert not call["whole"]
-            call["whole"] = True
+            call["whole"] = piece.whole
     return found
 
 

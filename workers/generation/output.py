@@ -132,6 +132,8 @@ class RowOutput:
         self._let_go()
         if self._channel == "answer":
             self._show(self._newlines)
+        if self._in_call:
+            self._break_call()
         if self._calls and reason == "stop":
             reason = "tool_calls"
         self.finished = ChoiceFinished(self.request, self.choice, reason, stop)
@@ -208,10 +210,15 @@ class RowOutput:
                 case Arguments():
                     self._tell(ToolCallDelta(self.request, self.choice, self._calls - 1, arguments=piece.text))
                 case CallEnds():
+                    if not piece.whole:
+                        self._break_call()
                     self._trim = True
                     self._over = self._single
             if self._over:
                 return
+
+    def _break_call(self) -> None:
+        self._tell(ToolCallDelta(self.request, self.choice, self._calls - 1, broken=True))
 
     def _say(self, text: str) -> None:
         out, self._met = self._stops.feed(self._without_frame(text))
@@ -269,5 +276,5 @@ def _merged(first: _Told, more: _Told) -> _Told | None:
         case ReasoningDelta() if isinstance(more, ReasoningDelta):
             return replace(first, text=first.text + more.text)
         case ToolCallDelta() if isinstance(more, ToolCallDelta) and more.call == first.call:
-            return replace(first, arguments=first.arguments + more.arguments)
+            return replace(first, arguments=first.arguments + more.arguments, broken=more.broken)
     return None

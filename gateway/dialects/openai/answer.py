@@ -52,6 +52,8 @@ def to_piece(event: Accepted | Delta, include_reasoning: bool = True, named_call
             return None
         return Piece(event.choice, {"reasoning": event.text, "reasoning_content": event.text})
     if isinstance(event, ToolCallDelta):
+        if not (event.name or event.arguments):
+            return None
         return Piece(event.choice, {"tool_calls": [_call_delta(event)]})
     if isinstance(event, ChoiceFinished):
         reason = "stop" if named_call and event.reason == "tool_calls" else event.reason
@@ -72,7 +74,7 @@ class OpenCalls:
         bare = self._bare.get(event.choice)
         if isinstance(event, ToolCallDelta):
             ends = event.call != bare
-            if event.arguments:
+            if event.arguments or event.broken:
                 self._bare.pop(event.choice, None)
             else:
                 self._bare[event.choice] = event.call

@@ -24,7 +24,7 @@ class DeepSeek:
     markers: tuple[str, ...] = (_CALLS, _CALLS_END, _CALL, _SEP, _CALL_END)
 
     def reader(self, tools: Sequence[Tool]) -> CallReader:
-        return Reader((_CALLS, _CALL), _section, tools)
+        return Reader((_CALLS, _CALL), _section, tools, (_CALL_END, _CALLS_END))
 
     def grammar(self, tools: Sequence[Tool], spell: Spell, *, required: bool, parallel: bool) -> str:
         lark = Lark(spell)
@@ -45,8 +45,7 @@ class DeepSeek:
 def _section(reader: Reader, mark: str) -> Steps[None]:
     source = reader.source
     if mark == _CALLS:
-        yield from source.space()
-        yield from source.expect(_CALL)
+        yield from source.first_call(_CALL, _CALLS_END)
     yield from _call(reader)
     while (yield from reader.another(_CALL)):
         yield from _call(reader)

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
+from workers.generation.calls.apertus import Apertus
 from workers.generation.calls.deepseek import DeepSeek
 from workers.generation.calls.format import CallFormat
 from workers.generation.calls.functionary import Functionary
 from workers.generation.calls.gemma import FUNCTION_GEMMA, GEMMA4
 from workers.generation.calls.harmony import Harmony
-from workers.generation.calls.hermes import Hermes
-from workers.generation.calls.json_lists import COHERE, GRANITE, HUNYUAN, NEMOTRON, PHI4
+from workers.generation.calls.hermes import ERNIE45, HERMES
+from workers.generation.calls.internlm import InternLM2
+from workers.generation.calls.json_lists import COHERE, GRANITE, HUNYUAN, JAMBA, NEMOTRON, PHI4
 from workers.generation.calls.kimi import KimiK2
 from workers.generation.calls.llama import LlamaJson
+from workers.generation.calls.minimax_m3 import MiniMaxM3
 from workers.generation.calls.mistral import Mistral
 from workers.generation.calls.pythonic import Pythonic
 from workers.generation.calls.tag_formats import (
+    DEEPSEEK_V4,
     DEEPSEEK_V32,
+    DEEPSEEK_V41,
+    DOTS1,
     GLM,
     KIMI_K3,
     LONGCAT,
@@ -27,14 +33,13 @@ from workers.generation.calls.tag_formats import (
     SEED,
 )
 
-_HERMES = Hermes()
-GENERIC: CallFormat = _HERMES
+GENERIC: CallFormat = HERMES
 """Guarantees calls from models whose template knows no family's format."""
 
 FORMATS: tuple[CallFormat, ...] = (
-    _HERMES, QWEN, LlamaJson(), Pythonic(), Mistral(), DeepSeek(), DEEPSEEK_V32, GLM, KimiK2(), KIMI_K3, FUNCTION_GEMMA,
+    HERMES, QWEN, LlamaJson(), Pythonic(), Mistral(), DeepSeek(), DEEPSEEK_V32, GLM, KimiK2(), KIMI_K3, FUNCTION_GEMMA,
     GEMMA4, GRANITE, MINIMAX_M2, NEMOTRON, PHI4, Functionary(), Harmony(), LONGCAT, MINICPM5, MUSE_SPARK, SEED, COHERE,
-    HUNYUAN,
+    HUNYUAN, DEEPSEEK_V4, DEEPSEEK_V41, Apertus(), ERNIE45, InternLM2(), JAMBA, DOTS1, MiniMaxM3(),
 )  # fmt: skip
 _BY_NAME: dict[str, CallFormat] = {fmt.name: fmt for fmt in FORMATS}
 
@@ -42,10 +47,16 @@ _BY_NAME: dict[str, CallFormat] = {fmt.name: fmt for fmt in FORMATS}
 _BY_TEMPLATE: tuple[tuple[tuple[str, ...], CallFormat], ...] = (
     (("<|channel|>", "<|message|>", "functions"), Harmony()),
     (("<minimax:tool_call>",), MINIMAX_M2),
+    (("]<]minimax[>[",), MiniMaxM3()),
+    (("<dots_function_call>",), DOTS1),
+    (("<|tools_prefix|>",), Apertus()),
+    (("<|action_start|>", "<|plugin|>"), InternLM2()),
     (("<|tool_call>", "<tool_call|>"), GEMMA4),
     (("<start_function_call>",), FUNCTION_GEMMA),
     (("<longcat_tool_call>",), LONGCAT),
     (("<arg_key>", "<tool_call>"), GLM),
+    (("｜DSML｜ calls",), DEEPSEEK_V41),
+    (("｜DSML｜tool_calls",), DEEPSEEK_V4),
     (("｜DSML｜",), DEEPSEEK_V32),
     (("<｜tool▁sep｜>", "```json"), DeepSeek()),
     (("<｜tool▁sep｜>",), DeepSeek(fenced=False)),
@@ -58,6 +69,7 @@ _BY_TEMPLATE: tuple[tuple[tuple[str, ...], CallFormat], ...] = (
     (("<function=", "<parameter="), QWEN),
     (("<TOOLCALL>",), NEMOTRON),
     (("<|START_ACTION|>",), COHERE),
+    (("<tool_calls>", "</tool_calls>", "<|bom|>"), JAMBA),
     (("<tool_calls>", "</tool_calls>"), HUNYUAN),
     (("[TOOL_CALLS]", "[ARGS]"), Mistral(headers=True)),
     (("[TOOL_CALLS]",), Mistral()),
@@ -69,7 +81,8 @@ _BY_TEMPLATE: tuple[tuple[tuple[str, ...], CallFormat], ...] = (
     (("<function=",), Functionary(tags=True)),
     (("<function_calls>", "</function_calls>"), Pythonic("<function_calls>")),
     (("[func_name1(",), Pythonic()),
-    (("<tool_call>",), _HERMES),
+    (("<tool_call>", "<response>"), ERNIE45),
+    (("<tool_call>",), HERMES),
     (('{"name": function name, "parameters":',), LlamaJson()),
     (("<|python_tag|>",), LlamaJson()),
     (("<|python_start|>",), LlamaJson()),
@@ -83,7 +96,7 @@ _BY_VOCABULARY: tuple[tuple[tuple[str, ...], CallFormat], ...] = (
 
 # mlx-lm's names for what a checkpoint's tokenizer_config.json declares (`tool_parser_type`, `chat_template_type`).
 _BY_MLX_LM: dict[str, CallFormat] = {
-    "function_gemma": FUNCTION_GEMMA, "gemma4": GEMMA4, "glm47": GLM, "json_tools": _HERMES, "kimi_k2": KimiK2(),
+    "function_gemma": FUNCTION_GEMMA, "gemma4": GEMMA4, "glm47": GLM, "json_tools": HERMES, "kimi_k2": KimiK2(),
     "kimi_k3": KIMI_K3, "laguna": GLM, "longcat": LONGCAT, "minicpm5": MINICPM5, "minimax_m2": MINIMAX_M2,
     "mistral": Mistral(), "muse_spark": MUSE_SPARK, "pythonic": Pythonic("<|tool_call_start|>"), "qwen3_coder": QWEN,
     "deepseek_v32": DEEPSEEK_V32,

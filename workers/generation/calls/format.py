@@ -33,7 +33,9 @@ class Arguments:
 
 @dataclass(frozen=True, slots=True)
 class CallEnds:
-    """The call is whole: its pieces are one JSON object."""
+    """The call is over. `whole`: its pieces are one JSON object; a call with which the answer ends may lack its end."""
+
+    whole: bool = True
 
 
 Piece: TypeAlias = Text | CallBegins | Arguments | CallEnds

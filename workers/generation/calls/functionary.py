@@ -25,7 +25,7 @@ class Functionary:
     markers: tuple[str, ...] = (_ARROWS, _TAG, _TAG_END)
 
     def reader(self, tools: Sequence[Tool]) -> CallReader:
-        return Reader((_TAG,), _section, tools) if self.tags else _ArrowReader(tools)
+        return Reader((_TAG,), _section, tools, (_TAG_END,)) if self.tags else _ArrowReader(tools)
 
     def grammar(self, tools: Sequence[Tool], spell: Spell, *, required: bool, parallel: bool) -> str:
         lark = Lark(spell)
@@ -49,7 +49,7 @@ class _ArrowReader(Reader):
     """The answer begins after a `>>>` of the prompt's: with a tool's name, or with `all`."""
 
     def __init__(self, tools: Sequence[Tool]) -> None:
-        super().__init__((_ARROWS, _TAG), _section, tools)
+        super().__init__((_ARROWS, _TAG), _section, tools, (_TAG_END,))
 
     def answer(self) -> Steps[None]:
         name = yield from self.source.word()

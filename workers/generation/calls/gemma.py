@@ -12,8 +12,9 @@ from workers.generation.calls.format import CallReader, Spell
 from workers.generation.calls.json_stream import JsonStream
 from workers.generation.calls.lark import Lark, as_json, quote, schema
 from workers.generation.calls.properties import Argument, arguments_of, is_plain
+from workers.generation.calls.pythonic import python_arguments
 from workers.generation.calls.reader import Reader
-from workers.generation.calls.source import BrokenCallError, Steps
+from workers.generation.calls.source import Steps
 
 _NAME = re.compile(r"[A-Za-z_]\w*")
 
@@ -30,7 +31,7 @@ class Gemma:
         return self.start, self.end, self.delimiter
 
     def reader(self, tools: Sequence[Tool]) -> CallReader:
-        return Reader((self.start,), self._section, tools)
+        return Reader((self.start,), self._section, tools, (self.end,))
 
     def grammar(self, tools: Sequence[Tool], spell: Spell, *, required: bool, parallel: bool) -> str:
         lark = Lark(spell)
@@ -54,15 +55,33 @@ class Gemma:
         return f"{quote(f'{name}:')} {argument.json_rule(lark)}"
 
     def _section(self, reader: Reader, mark: str) -> Steps[None]:
+        """One call, or several side by side; some checkpoints leave out `call`."""
         yield from reader.source.space()
-        yield from reader.source.expect("call:")
-        name = yield from reader.source.word()
-        if (yield from reader.source.space()) != "{":
-            raise BrokenCallError(name)
-        yield from reader.begin(name)
-        yield from reader.stream(JsonStream(self.delimiter, bare=True))
-        yield from reader.end()
+        if not (yield from reader.source.follows(":")):
+            yield from reader.source.expect("call:")
+        yield from self._read_call(reader)
+        while (yield from reader.another("call:")):
+            yield from self._read_call(reader)
         yield from reader.close(self.end)
+
+    def _read_call(self, reader: Reader) -> Steps[None]:
+        """Behind `call:`. With parentheses the arguments are Python's; without any the name is all there is."""
+        source = reader.source
+        name = yield from source.word()
+        char = yield from source.space()
+        if char == "(":
+            yield from python_arguments(reader, name)
+        elif char == "{":
+            yield from reader.begin(name)
+            yield from reader.stream(JsonStream(self.delimiter, bare=True))
+            yield from reader.end()
+        else:
+            more, _ = yield from source.until(*"{}()<\n")
+            source.skip(-1)
+            yield from source.expect(self.end)
+            yield from reader.begin(f"{name} {more}".strip())
+            yield from reader.pass_on("{}")
+            yield from reader.end()
 
 
 FUNCTION_GEMMA = Gemma("function_gemma", "<start_function_call>", "<end_function_call>", "<escape>")

@@ -24,7 +24,7 @@ class Harmony:
     markers: tuple[str, ...] = (_CHANNEL, _MESSAGE, _CONSTRAIN, _CALL)
 
     def reader(self, tools: Sequence[Tool]) -> CallReader:
-        return Reader((_START,), _section, tools)
+        return Reader((_START,), _section, tools, (_CALL,))
 
     def grammar(self, tools: Sequence[Tool], spell: Spell, *, required: bool, parallel: bool) -> str:
         """One call an answer, whatever `parallel` says: `<|call|>` ends the turn."""

@@ -1,8 +1,9 @@
-"""`<tool_call>{"name": ..., "arguments": {...}}</tool_call>`: Hermes, Qwen 2.5 and 3, and many others."""
+"""`<tool_call>{"name": ..., "arguments": {...}}</tool_call>`: Hermes, Qwen 2.5 and 3, ERNIE 4.5, and many others."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from shared.messages import Tool
 from workers.generation.calls.format import CallReader, Spell
@@ -15,12 +16,13 @@ from workers.generation.calls.tags import QWEN3_CODER, read_calls
 _START, _END = "<tool_call>", "</tool_call>"
 
 
+@dataclass(frozen=True)
 class Hermes:
-    name = "hermes"
+    name: str = "hermes"
     markers: tuple[str, ...] = (_START, _END)
 
     def reader(self, tools: Sequence[Tool]) -> CallReader:
-        return Reader((_START,), _section, tools)
+        return Reader((_START,), _section, tools, (_END, *QWEN3_CODER.ends))
 
     def grammar(self, tools: Sequence[Tool], spell: Spell, *, required: bool, parallel: bool) -> str:
         lark = Lark(spell)
@@ -36,3 +38,7 @@ def _section(reader: Reader, mark: str) -> Steps[None]:
         return
     yield from json_list(reader)
     yield from reader.close(_END)
+
+
+HERMES = Hermes()
+ERNIE45 = Hermes("ernie45")

@@ -29,7 +29,7 @@ class JsonLists:
         return tuple(mark for mark in (self.start, self.end, *self.others, *self.other_ends) if mark)
 
     def reader(self, tools: Sequence[Tool]) -> CallReader:
-        return Reader((self.start, *self.others), self._section, tools)
+        return Reader((self.start, *self.others), self._section, tools, self._ends)
 
     def grammar(self, tools: Sequence[Tool], spell: Spell, *, required: bool, parallel: bool) -> str:
         lark = Lark(spell)
@@ -39,8 +39,12 @@ class JsonLists:
 
     def _section(self, reader: Reader, mark: str) -> Steps[None]:
         yield from json_list(reader, opened=mark.endswith("["))
-        if ends := tuple(end for end in (self.end, *self.other_ends) if end):
-            yield from reader.close(*ends)
+        if self._ends:
+            yield from reader.close(*self._ends)
+
+    @property
+    def _ends(self) -> tuple[str, ...]:
+        return tuple(end for end in (self.end, *self.other_ends) if end)
 
 
 GRANITE = JsonLists("granite", "<|tool_call|>", "", ("<tool_call>",), ("</tool_call>",))
@@ -48,3 +52,4 @@ NEMOTRON = JsonLists("nemotron", "<TOOLCALL>", "</TOOLCALL>")
 PHI4 = JsonLists("phi4", "<|tool_call|>", "<|/tool_call|>", ("functools[",))
 COHERE = JsonLists("cohere", "<|START_ACTION|>", "<|END_ACTION|>", keys=("tool_name", "parameters"))
 HUNYUAN = JsonLists("hunyuan", "<tool_calls>", "</tool_calls>")
+JAMBA = JsonLists("jamba", "<tool_calls>", "</tool_calls>")

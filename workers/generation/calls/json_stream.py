@@ -13,6 +13,8 @@ import re
 from collections.abc import Callable
 from enum import Enum, auto
 
+from workers.generation.calls.python_words import as_number, follows_string, is_group, is_set, prefix
+
 _PLAIN = {quote: re.compile(rf"[^{quote}\\\"\x00-\x1f]*") for quote in "\"'"}
 _TOKEN = re.compile(r"[\w+.\-$]*")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
@@ -21,7 +23,9 @@ _SPACES = " \t\r\n"
 _SPACE = re.compile(r"[ \t\r\n]*")
 _BARE = re.compile(r"[^,{}\[\]<>\"\n]*")
 _CONSTANTS = {"true": "true", "false": "false", "null": "null", "True": "true", "False": "false", "None": "null"}
-_CLOSES = {"{": "}", "[": "]", "(": ")"}
+_SET, _GROUP = "set", "group"  # a brace and a parenthesis that are no object's and no tuple's
+_LOOK_AHEAD = 32  # nested brackets that may be sets and groups: each is read once more
+_CLOSES = {"{": "}", "[": "]", "(": ")", _SET: "}", _GROUP: ")"}
 
 
 class State(Enum):
@@ -41,7 +45,8 @@ class State(Enum):
 class JsonStream:
     """One value. `delimiter` opens and closes the family's own strings, in which nothing is escaped.
 
-    `bare`: words without quotes are strings, too. `python`: tuples, `\\x..` and apostrophes within words are read.
+    `bare`: words without quotes are strings, too. `python`: literals of Python are read (tuples and sets as lists,
+    numbers and strings in all its spellings), and apostrophes within words.
     """
 
     def __init__(self, delimiter: str = "", *, bare: bool = False, python: bool = False) -> None:
@@ -52,6 +57,7 @@ class JsonStream:
         self._stack: list[str] = []
         self._out: list[str] = []
         self._quote = '"'
+        self._raw_escapes = False  # of Python's r"..."
         self._is_key = False
         self._steps: dict[State, Callable[[str, int], int]] = {
             State.VALUE: self._value, State.FIRST: self._first, State.KEY: self._key, State.COLON: self._colon,
@@ -89,12 +95,21 @@ class JsonStream:
         if char.isspace():
             return self._space(text, at) if char in _SPACES else self._break(at)
         if char in "{[" or (char == "(" and self._python):
-            self._stack.append(char)
-            self._out.append("[" if char == "(" else char)
-            self._state = State.FIRST
-            return at + 1
+            return self._opening(text, at)
         self._is_key = False
         return self._scalar(text, at)
+
+    def _opening(self, text: str, at: int) -> int:
+        char = text[at]
+        if self._python and char in "{(" and len(self._stack) < _LOOK_AHEAD:
+            other = (is_set if char == "{" else is_group)(text, at + 1)
+            if other is None:
+                return -1
+            char = char if not other else _SET if char == "{" else _GROUP
+        self._stack.append(char)
+        self._out.append("" if char == _GROUP else "{" if char == "{" else "[")
+        self._state = State.VALUE if char == _GROUP else State.FIRST
+        return at + 1
 
     def _first(self, text: str, at: int) -> int:
         char = text[at]
@@ -126,7 +141,7 @@ class JsonStream:
             return self._space(text, at)
         if char == _CLOSES[self._stack[-1]]:
             return self._close(at)
-        if char != ",":
+        if char != "," or self._stack[-1] == _GROUP:
             return self._break(at)
         end = _SPACE.match(text, at + 1).end()  # type: ignore[union-attr]
         if end == len(text):
@@ -139,7 +154,7 @@ class JsonStream:
         return end
 
     def _close(self, at: int) -> int:
-        self._out.append("}" if self._stack.pop() == "{" else "]")
+        self._out.append({"{": "}", _GROUP: ""}.get(self._stack.pop(), "]"))
         self._ended()
         return at + 1
 
@@ -160,12 +175,17 @@ class JsonStream:
             self._out.append('"')
             self._state = State.RAW
             return at + len(self._delimiter)
-        if char in "\"'":
-            self._quote = char
+        size = prefix(text, at) if self._python else 0
+        if size is None:
+            return -1
+        if text[at + size] in "\"'":
+            self._quote, self._raw_escapes = text[at + size], "r" in text[at : at + size].lower()
             self._out.append('"')
             self._state = State.STRING
-            return at + 1
-        if not (char.isalnum() or char in "-_$" or (self._bare and char not in ",:{}[]<>")):
+            return at + size + 1
+        if not (
+            char.isalnum() or char in ("-_$+." if self._python else "-_$") or (self._bare and char not in ",:{}[]<>")
+        ):
             return self._break(at)
         self._state = State.TOKEN
         return at
@@ -180,7 +200,11 @@ class JsonStream:
             self._state = State.ESCAPE
             return end
         if char == self._quote:
-            closes = self._closes(text, end + 1)
+            again = follows_string(text, end + 1) if self._python else 0
+            closes = self._closes(text, end + 1) if again == 0 else None
+            if again:
+                self._quote = text[end + again]
+                return end + again + 1
             if closes is None:
                 return end if end > at else -1
             self._out.append('"' if closes else json.dumps(char)[1:-1])
@@ -204,6 +228,10 @@ class JsonStream:
         if at + 1 == len(text):
             return -1
         char, end = text[at + 1], at + 2
+        if self._raw_escapes:
+            self._out.append("\\\\" + json.dumps(char, ensure_ascii=False)[1:-1])
+            self._state = State.STRING
+            return end
         digits = 4 if char == "u" else 2 if char == "x" and self._python else 0
         if digits:
             found = _HEX.match(text, end)[0][:digits]  # type: ignore[index]
@@ -251,6 +279,8 @@ class JsonStream:
             return _CONSTANTS[word]
         if _NUMBER.fullmatch(word):
             return word
+        if self._python and (number := as_number(word)):
+            return number
         return json.dumps(word, ensure_ascii=False) if self._bare else ""
 
 

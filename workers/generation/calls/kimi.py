@@ -9,7 +9,7 @@ from workers.generation.calls.format import CallReader, Spell
 from workers.generation.calls.json_stream import JsonStream
 from workers.generation.calls.lark import Lark, json_arguments, quote
 from workers.generation.calls.reader import Reader
-from workers.generation.calls.source import BrokenCallError, Steps
+from workers.generation.calls.source import BrokenCallError, CutCallError, Steps
 
 _CALLS, _CALLS_END = "<|tool_calls_section_begin|>", "<|tool_calls_section_end|>"
 _CALL, _ARGUMENTS, _CALL_END = "<|tool_call_begin|>", "<|tool_call_argument_begin|>", "<|tool_call_end|>"
@@ -20,7 +20,7 @@ class KimiK2:
     markers: tuple[str, ...] = (_CALLS, _CALLS_END, _CALL, _ARGUMENTS, _CALL_END)
 
     def reader(self, tools: Sequence[Tool]) -> CallReader:
-        return Reader((_CALLS, _CALL), _section, tools)
+        return Reader((_CALLS, _CALL), _section, tools, (_CALL_END, _CALLS_END))
 
     def grammar(self, tools: Sequence[Tool], spell: Spell, *, required: bool, parallel: bool) -> str:
         lark = Lark(spell)
@@ -39,8 +39,7 @@ class KimiK2:
 
 def _section(reader: Reader, mark: str) -> Steps[None]:
     if mark == _CALLS:
-        yield from reader.source.space()
-        yield from reader.source.expect(_CALL)
+        yield from reader.source.first_call(_CALL, _CALLS_END)
     yield from _call(reader)
     while (yield from reader.another(_CALL)):
         yield from _call(reader)
@@ -52,15 +51,16 @@ def _call(reader: Reader) -> Steps[None]:
     yield from source.space()
     call_id = yield from source.word()
     yield from source.space()
-    yield from source.expect(_ARGUMENTS)
+    if not (yield from source.follows(_ARGUMENTS)) and (yield from source.peek()) != "{":
+        raise CutCallError(call_id) if source.ended and _ARGUMENTS.startswith(source.rest) else BrokenCallError(call_id)
     name = call_id.removeprefix("functions.")
     stem, _, number = name.rpartition(":")
+    if (yield from source.space()) not in ("{", ""):
+        raise BrokenCallError("arguments are no object")
     if number.isdigit() and stem:
         yield from reader.begin(stem, call_id)
     else:
         yield from reader.begin(name)
-    if (yield from source.space()) not in ("{", ""):
-        raise BrokenCallError("arguments are no object")
     yield from reader.stream(JsonStream())
     yield from reader.end()
     yield from reader.close(_CALL_END)

@@ -14,7 +14,7 @@ from workers.generation.calls.format import Spell
 _SPACING = {"whitespace_flexible": False, "whitespace_pattern": r"\x20|\x0A(?:\x20{0,24}|\x09{0,8})"}
 
 TEXT = r"/(?s:.*)/"
-_TOKENS = re.compile(r"(<\|[^<>|]+\|>|｜DSML｜)")  # inside longer markers
+_TOKENS = re.compile(r"(<\|[^<>|]+\|>|｜DSML｜|\]<\]minimax\[>\[)")  # inside longer markers
 NEWLINE = r'"\n"'
 
 

@@ -24,7 +24,7 @@ class LlamaJson:
     markers: tuple[str, ...] = (_TAG, _START, _END)
 
     def reader(self, tools: Sequence[Tool]) -> CallReader:
-        return BareReader((_TAG, _START), "{", _section, tools)
+        return BareReader((_TAG, _START), "{", _section, tools, (_END,))
 
     def grammar(self, tools: Sequence[Tool], spell: Spell, *, required: bool, parallel: bool) -> str:
         """Without a marker an answer is a call from its first brace on, so text must not begin with one."""

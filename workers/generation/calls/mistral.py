@@ -59,10 +59,9 @@ def _header(reader: Reader) -> Steps[None]:
         call_id = yield from reader.source.word()
     if not (yield from reader.source.follows(_ARGS)) and (yield from reader.source.peek()) != "{":
         raise BrokenCallError(name)
-    yield from reader.begin(name, call_id)
-    yield from reader.source.space()
-    if (yield from reader.source.peek()) not in ("{", ""):
+    if (yield from reader.source.space()) not in ("{", ""):
         raise BrokenCallError("arguments are no object")
+    yield from reader.begin(name, call_id)
     yield from reader.stream(JsonStream())
     yield from reader.end()
 

@@ -1,7 +1,7 @@
 """`[f(a=1, b="x"), g()]`: Llama 4 and others in Python's syntax; LFM 2 between markers, OLMo 3 a call a line.
 
 Without a marker it is a call only at the start of a line and with an offered name. Arguments have names; a call with
-positions instead is text.
+positions instead is text, and so is one with expressions, which nobody evaluates. Between markers JSON is read, too.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 from shared.messages import Tool
 from workers.generation.calls.format import CallReader, Spell
-from workers.generation.calls.json_calls import dumps
+from workers.generation.calls.json_calls import dumps, json_list
 from workers.generation.calls.json_stream import JsonStream
 from workers.generation.calls.lark import TEXT, Lark, quote
 from workers.generation.calls.properties import Argument, arguments_of
 from workers.generation.calls.reader import BareReader, Reader
-from workers.generation.calls.source import BrokenCallError, Steps
+from workers.generation.calls.source import BrokenCallError, CutCallError, Steps
 
 _PAIRS = {
     "<|tool_call_start|>": "<|tool_call_end|>",
@@ -34,7 +34,7 @@ class Pythonic:
     markers: tuple[str, ...] = (*_PAIRS, *_PAIRS.values())
 
     def reader(self, tools: Sequence[Tool]) -> CallReader:
-        return BareReader(tuple(_PAIRS), "[", _section, tools)
+        return BareReader(tuple(_PAIRS), "[", _section, tools, tuple(_PAIRS.values()))
 
     def grammar(self, tools: Sequence[Tool], spell: Spell, *, required: bool, parallel: bool) -> str:
         lark = Lark(spell)
@@ -69,6 +69,10 @@ def _section(reader: Reader, mark: str) -> Steps[None]:
         source.skip(1)
         bracket = True
     offered_only = mark == "["
+    if not offered_only and (yield from source.space()) == "{":
+        yield from json_list(reader, opened=bracket)
+        yield from reader.close(_PAIRS[mark])
+        return
     yield from python_call(reader, offered_only)
     while (yield from _separated(reader, bracket)):
         yield from python_call(reader, offered_only)
@@ -99,24 +103,51 @@ def python_call(reader: Reader, offered_only: bool, method: str = "") -> Steps[N
     name = (yield from source.word()).removesuffix(method)
     if offered_only and name not in reader.tools:
         raise BrokenCallError(name)
+    yield from python_arguments(reader, name)
+
+
+def python_arguments(reader: Reader, name: str) -> Steps[None]:
+    """`(key=value, ...)`, told once it is whole or cut, because what only looks like Python is text."""
+    source = reader.source
     yield from source.expect("(")
-    opening = "{"
-    while (yield from source.space()) != ")":
-        key = yield from source.word()
-        yield from source.space()
+    members: dict[str, str] = {}
+    try:
+        while (yield from source.space()) != ")":
+            yield from _keyword(reader, members)
+    except CutCallError:
+        if members:
+            yield from reader.begin(name)
+            yield from reader.pass_on(_object(members))
+        raise
+    source.skip(1)
+    yield from reader.begin(name)
+    yield from reader.pass_on(_object(members) + "}")
+    yield from reader.end()
+
+
+def _keyword(reader: Reader, members: dict[str, str]) -> Steps[None]:
+    """Adds `key=value` and takes the comma behind it; of a key that comes again the first value counts."""
+    source, parts = reader.source, list[str]()
+    before = source.position
+    key = yield from source.word()
+    yield from source.space()
+    try:
         yield from source.expect("=")
         if not key:
-            raise BrokenCallError(name)
-        if opening == "{":
-            yield from reader.begin(name)
-        yield from reader.pass_on(f"{opening}{dumps(key)}: ")
+            raise BrokenCallError("position")
         yield from source.space()
-        yield from reader.stream(JsonStream(python=True))
-        opening = ", "
-        if (yield from source.space()) != ")":
-            yield from source.expect(",")
-    source.skip(1)
-    if opening == "{":
-        yield from reader.begin(name)
-    yield from reader.pass_on("{}" if opening == "{" else "}")
-    yield from reader.end()
+        yield from reader.collect(JsonStream(python=True), parts)
+    except CutCallError:
+        if not any(parts):
+            source.skip(before - source.position)
+            raise
+        members.setdefault(key, "".join(parts))
+        raise
+    members.setdefault(key, "".join(parts).strip())
+    if (yield from source.space()) != ")":
+        yield from source.expect(",")
+
+
+def _object(members: dict[str, str]) -> str:
+    """An object of JSON values that is not closed yet."""
+    return "{" + ", ".join(f"{dumps(key)}: {value}" for key, value in members.items())

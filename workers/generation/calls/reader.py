@@ -1,16 +1,17 @@
 """The walk that all families share: text, a marker, a call, what closes it, text again.
 
-A call that breaks before its name was told is text, marker and all. One that breaks later can't be taken back: it never
-gets its `CallEnds`, what it wrote until then is no whole JSON value, and the rest of it is text. When the answer ends
-inside a call (`max_tokens`), the rest goes to the call's arguments instead. A name that was not offered is still a call
-where a marker said so: clients answer it with an error that the model can use. Without a marker only offered names
-count.
+A call that breaks before its name was told is text, marker and all. One that breaks later can't be taken back: it
+doesn't end as a whole one, and the rest of it, up to what closes it or opens another, goes to its arguments as it was
+written, which are no whole JSON value then. So it is when the answer ends inside a call (`max_tokens`). A name that was
+not offered is still a call where a marker said so: clients answer it with an error that the model can use. Without a
+marker only offered names count. Once an answer has had a call, markers that belong to none are dropped from its text.
 
 White space at the start of an answer and after a call is the template's when a call or the end follows, else text.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
@@ -24,18 +25,25 @@ _SPACE = " \t\r\n"
 
 
 class Reader:
-    """One answer. `section` is how a family goes on after one of its `marks`; it ends after one call or several."""
+    """One answer. `section` is how a family goes on after one of its `marks`; it ends after one call or several.
 
-    def __init__(self, marks: Sequence[str], section: Section, tools: Sequence[Tool] = ()) -> None:
+    `ends` close calls and sections wherever they stand, so they are longer than a character or two.
+    """
+
+    def __init__(
+        self, marks: Sequence[str], section: Section, tools: Sequence[Tool] = (), ends: Sequence[str] = ()
+    ) -> None:
         self.source = Source()
         self.tools = {tool.name: tool for tool in tools}
         self._marks = tuple(marks)
+        self._ends = tuple(ends)
         self._section = section
         self._settled = False  # something of the section was told
         self._open = False  # a call was begun, not ended
-        self._passed = False  # some of its arguments were told
+        self._passed: list[str] = []  # of its arguments
         self._frame = True  # at the start or after a call, where white space is the template's
         self._called = False
+        self._reported = False  # the answer has had a call, whole or not
         self._margin = 0  # white space before the marker, which is the template's if this is a call
         self._fresh = True  # the line has only white space so far
         self._ids: set[str] = set()
@@ -57,11 +65,21 @@ class Reader:
             pieces.append(piece)
         return pieces
 
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """What opens calls and sections; a single character does so only where a line begins."""
+        return self._marks
+
+    @property
+    def ends(self) -> tuple[str, ...]:
+        """What closes them."""
+        return self._ends
+
     # ------------------------------------------------------------------ what a section uses
     def begin(self, name: str, call_id: str | None = None) -> Steps[None]:
         if not name or not _encodes(name + (call_id or "")):
             raise BrokenCallError(name)
-        self._settled, self._open, self._passed = True, True, False
+        self._settled, self._open, self._passed, self._reported = True, True, [], True
         self.source.commit()
         call_id = None if call_id in self._ids else call_id
         self._ids.update([call_id] if call_id else [])
@@ -71,7 +89,7 @@ class Reader:
         """More arguments; what was read for them is settled."""
         self.source.commit()
         if text:
-            self._passed = True
+            self._passed.append(text)
             yield Arguments(text)
 
     def end(self) -> Steps[None]:
@@ -110,10 +128,10 @@ class Reader:
             else:
                 yield from self._more()
 
-    def collect(self, value: JsonStream | None = None) -> Steps[str]:
-        """Takes one JSON value; returns it as JSON text."""
+    def collect(self, value: JsonStream | None = None, parts: list[str] | None = None) -> Steps[str]:
+        """Takes one JSON value; returns it as JSON text. `parts` keeps what there is of one that is cut."""
         value = value or JsonStream()
-        parts: list[str] = []
+        parts = [] if parts is None else parts
         while not value.done:
             out, used = value.feed(self.source.rest)
             self.source.skip(used)
@@ -139,6 +157,8 @@ class Reader:
         self._settled = self._open = False
         try:
             self.source.skip(self._margin + len(mark))
+            if len(mark) > 1:
+                yield from self._repeated(mark)
             yield from self._section(self, mark)
             self.source.commit()
             self._frame = self._called = self._fresh = True
@@ -148,24 +168,59 @@ class Reader:
     def _broken(self, mark: str, cut: bool) -> Steps[None]:
         """Gives back what was read since the last piece: it is read again as text."""
         self.source.rewind()
-        if not self._settled:
-            yield from self._say(self._margin + len(mark))
-        elif not self._open:
-            self._frame = self._called = self._fresh = True
-        elif not cut:
-            self._frame = self._fresh = False
-        else:
-            rest = self.source.rest
-            self.source.skip(len(rest))
+        if not self._settled and self._reported and len(mark) > 1:
+            self.source.skip(self._margin + len(mark))
             self.source.commit()
-            if self._passed and rest:
-                yield Arguments(rest)
+        elif not self._settled:
+            yield from self._say(self._margin + len(mark))
+        else:
+            if self._open:
+                yield from self._rest_of_call(mark, cut)
+            self._frame = self._called = self._fresh = True
+
+    def _rest_of_call(self, mark: str, cut: bool) -> Steps[None]:
+        """What is left of a call that broke goes to its arguments; of one that nothing closes, the line.
+
+        The call is whole after all if just its last brace was out of place.
+        """
+        stops = () if cut else (*self._ends, *(other for other in self._marks if len(other) > 1))
+        if not cut and (len(mark) < 2 or not self._ends):
+            stops = (*stops, "\n")
+        begun = bool(self._passed)
+        while True:
+            rest = self.source.rest
+            found = earliest(rest, stops)
+            sure = found[0] if found else len(rest) - (0 if self.source.ended else overlap(rest, stops))
+            told = rest[:sure] if self._passed else rest[:sure].lstrip(_SPACE + "{")
+            self.source.skip(sure)
+            self.source.commit()
+            if told and (begun or not cut):
+                self._passed.append(told)
+                yield Arguments(told)
+            if found or self.source.ended:
+                whole = is_object("".join(self._passed))
+                if found or whole:
+                    yield CallEnds(whole)
+                return
+            yield None
+
+    def _repeated(self, mark: str) -> Steps[None]:
+        """A marker that is written more than once counts once."""
+        while True:
+            before = self.source.position
+            yield from self.source.space()
+            if not (yield from self.source.follows(mark)):
+                self.source.skip(before - self.source.position)
+                return
 
     def _text(self) -> Steps[str | None]:
         """Passes text on up to a marker, which is returned untaken; None at the end."""
         while True:
             rest = self.source.rest
-            found = self.find(rest)
+            found, stray = self.find(rest), earliest(rest, self._ends) if self._reported else None
+            if stray is not None and (found is None or stray[0] < found[0]):
+                yield from self._drop(*stray)
+                continue
             sure = found[0] if found else len(rest) if self.source.ended else len(rest) - self.held(rest)
             if self._frame and not rest[:sure].strip(_SPACE):
                 if found:
@@ -184,6 +239,15 @@ class Reader:
                 return None
             yield None
 
+    def _drop(self, at: int, mark: str) -> Steps[None]:
+        """Takes a marker that closes nothing; the text before it, unless it is the template's space, is text."""
+        if self._frame and not self.source.rest[:at].strip(_SPACE):
+            self.source.skip(at)
+        else:
+            yield from self._say(at)
+        self.source.skip(len(mark))
+        self.source.commit()
+
     def _say(self, count: int) -> Steps[None]:
         if count:
             text = self.source.rest[:count]
@@ -200,7 +264,7 @@ class Reader:
 
     def held(self, text: str) -> int:
         """How many of the last characters may still become a marker."""
-        return overlap(text, self._marks)
+        return overlap(text, (*self._marks, *self._ends) if self._reported else self._marks)
 
 
 Section: TypeAlias = Callable[[Reader, str], Steps[None]]
@@ -210,11 +274,26 @@ def _encodes(text: str) -> bool:
     return not any("\ud800" <= char <= "\udfff" for char in text)
 
 
+def is_object(text: str) -> bool:
+    """Whether a text is one JSON object."""
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
 class BareReader(Reader):
     """Some marks are single characters that begin a call only at the start of a line: calls without markers."""
 
-    def __init__(self, marks: Sequence[str], bare: str, section: Section, tools: Sequence[Tool] = ()) -> None:
-        super().__init__(marks, section, tools)
+    def __init__(
+        self,
+        marks: Sequence[str],
+        bare: str,
+        section: Section,
+        tools: Sequence[Tool] = (),
+        ends: Sequence[str] = (),
+    ) -> None:
+        super().__init__(marks, section, tools, ends)
         self._bare = re.compile(rf"^[ \t\r]*([{re.escape(bare)}])", re.MULTILINE)
 
     def find(self, text: str) -> tuple[int, str] | None:

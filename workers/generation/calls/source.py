@@ -41,6 +41,11 @@ class Source:
     def rest(self) -> str:
         return self._text[self._at :]
 
+    @property
+    def position(self) -> int:
+        """How much was read since the last commit."""
+        return self._at
+
     def skip(self, count: int) -> None:
         self._at += count
 
@@ -95,6 +100,11 @@ class Source:
                 self._at += size
                 return rest[:size]
             yield None
+
+    def first_call(self, mark: str, end: str) -> Steps[None]:
+        """Takes what opens a section's first call, and what stands before it. Broken if the section ends instead."""
+        if (yield from self.until(mark, end))[1] == end:
+            raise BrokenCallError(end)
 
     def until(self, *ends: str) -> Steps[tuple[str, str]]:
         """Takes the text up to the first of `ends` and the end itself; returns both. Cut if none comes."""

@@ -12,7 +12,8 @@ from workers.generation.calls.lark import Lark, quote, tokens_in
 from workers.generation.calls.properties import Argument, arguments_of
 from workers.generation.calls.reader import Reader
 from workers.generation.calls.source import Steps
-from workers.generation.calls.tags import QWEN3_CODER, Style, read_calls
+from workers.generation.calls.tag_style import Style
+from workers.generation.calls.tags import QWEN3_CODER, read_calls
 
 _CDATA, _CDATA_END = "<![CDATA[", "]]>"
 
@@ -32,18 +33,26 @@ class Tags:
     after: str = ""  # an argument, and a call
     between: str = ""  # calls, or sections where each call has one of its own
     own_sections: bool = False
+    others: tuple[Style, ...] = ()  # that are read besides
 
     @property
     def markers(self) -> tuple[str, ...]:
         """Also the tokens of which longer markers are made."""
-        return tuple(dict.fromkeys((*self.style.markers, *tokens_in("".join(self.style.markers)))))
+        texts = tuple(text for style in self._styles for text in style.markers)
+        return tuple(dict.fromkeys((*texts, *tokens_in("".join(texts)))))
 
     def reader(self, tools: Sequence[Tool]) -> CallReader:
-        marks = tuple(mark for mark in (self.style.section, self.style.call) if mark)
-        return Reader(marks, self._section, tools)
+        marks = dict.fromkeys(mark for style in self._styles for mark in style.openers)
+        ends = dict.fromkeys(end for style in self._styles for end in style.ends)
+        return Reader(tuple(marks), self._section, tools, tuple(ends))
 
     def _section(self, reader: Reader, mark: str) -> Steps[None]:
-        yield from read_calls(reader, self.style, mark)
+        style = next(style for style in self._styles if mark in style.openers)
+        yield from read_calls(reader, style, mark)
+
+    @property
+    def _styles(self) -> tuple[Style, ...]:
+        return self.style, *self.others
 
     def grammar(self, tools: Sequence[Tool], spell: Spell, *, required: bool, parallel: bool) -> str:
         lark, style = Lark(spell), self.style
@@ -143,15 +152,41 @@ MINICPM5 = Tags(
     ),
     call_head='"{}">', key_head='"{}">', between="\n",
 )  # fmt: skip
-DEEPSEEK_V32 = Tags(
-    "deepseek_v32",
+DOTS1 = Tags(
+    "dots1",
     Style(
-        section="<｜DSML｜function_calls>", section_end="</｜DSML｜function_calls>", call="<｜DSML｜invoke",
-        call_end="</｜DSML｜invoke>", key="<｜DSML｜parameter", value_end="</｜DSML｜parameter>", head_end=">",
-        attribute="name", type_attribute="string",
+        section="<dots_function_call>", section_end="</dots_function_call>", call="<invoke", call_end="</invoke>",
+        key="<parameter", value_end="</parameter>", head_end=">", attribute="name",
     ),
-    call_head=' name="{}">\n', key_head=' name="{}" string="[]">', section_head="\n", after="\n",
+    call_head=' name="{}">\n', key_head=' name="{}">', section_head="\n", after="\n", between="\n", own_sections=True,
 )  # fmt: skip
+
+
+def _dsml(section: str, space: str = "", close: str = "") -> Style:
+    """DeepSeek's markup since V3.2; the section's name differs by version."""
+    start, end = f"<｜DSML｜{space}", f"</｜DSML｜{space}"
+    return Style(
+        section=f"{start}{section}>", section_end=f"{end}{close or section}>", call=f"{start}invoke",
+        call_end=f"{end}invoke>", key=f"{start}parameter", value_end=f"{end}parameter>", head_end=">",
+        attribute="name", type_attribute="string",
+    )  # fmt: skip
+
+
+# The last two are slips of V4's.
+_DSML = {
+    "deepseek_v32": _dsml("function_calls"), "deepseek_v4": _dsml("tool_calls"), "deepseek_v41": _dsml("calls", " "),
+    "": _dsml("toolcalls", close="tool_calls"), " ": _dsml("tool", close="tool_calls"),
+}  # fmt: skip
+
+
+def _deepseek(name: str) -> Tags:
+    """What one version writes; all are read."""
+    others = tuple(style for key, style in _DSML.items() if key != name)
+    head, key_head = ' name="{}">\n', ' name="{}" string="[]">'
+    return Tags(name, _DSML[name], head, key_head, section_head="\n", after="\n", others=others)
+
+
+DEEPSEEK_V32, DEEPSEEK_V4, DEEPSEEK_V41 = (_deepseek(f"deepseek_v{version}") for version in ("32", "4", "41"))
 KIMI_K3 = Tags(
     "kimi_k3",
     Style(

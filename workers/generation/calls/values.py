@@ -9,6 +9,7 @@ from typing import Any
 from shared.messages import Tool
 from workers.generation.calls.json_calls import dumps
 from workers.generation.calls.json_stream import JsonStream
+from workers.generation.calls.python_words import as_number
 
 _NAMES = {dict: "object", list: "array", str: "string", bool: "boolean", int: "integer", float: "number"}
 _KINDS: dict[str, tuple[type, ...]] = {name: (kind,) for kind, name in _NAMES.items()}
@@ -27,7 +28,11 @@ class Schemas:
 
     def types(self, key: str) -> frozenset[str]:
         """JSON types that an argument may have; empty when the schema doesn't say."""
-        return frozenset(self._types(self.properties.get(key), frozenset()))
+        return self.types_of(self.properties.get(key))
+
+    def types_of(self, schema: Any) -> frozenset[str]:
+        """The same of any schema in the document."""
+        return frozenset(self._types(schema, frozenset()))
 
     @property
     def properties(self) -> Mapping[str, Any]:
@@ -79,7 +84,8 @@ def typed(text: str, types: frozenset[str]) -> str:
         return "null"
     if types and types <= {"string", "null"}:
         return dumps(text)
-    found = _json(bare)
+    number = as_number(bare)
+    found = _json(bare) if not number or bare == number or types & {"integer", "number"} else None
     if found is not None:
         value = json.loads(found)
         if not types or any(_is(value, name) for name in types):

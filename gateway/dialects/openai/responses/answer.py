@@ -79,6 +79,8 @@ class Answer:
         if self.output.finished.reason == "length":
             reason = "max_messages" if self.output.exhausted else "max_output_tokens"
             self.status, self._incomplete = "incomplete", {"reason": reason}
+        elif self.output.broken:  # none of the API's reasons is this one
+            self.status, self._incomplete = "incomplete", {"reason": None}
         else:
             self.status, self._completed_at = "completed", now
         return [self._tell(self.status)]

@@ -33,7 +33,7 @@ class CallItem:
     def close(self, status: str) -> list[Payload]:
         found: list[Payload] = []
         if self._free is None:
-            text = "".join(self._pieces) or "{}"
+            text = "".join(self._pieces) or ("{}" if status == "completed" else "")
             if not self._pieces:
                 found = self._delta(text)
             key = "arguments"

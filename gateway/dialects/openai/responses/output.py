@@ -130,6 +130,7 @@ class Output:
         self._count = 0
         self._open: TextItem | ThoughtItem | CallItem | ApprovalItem | None = None
         self._call: int | None = None  # the number of the open call
+        self.broken = False  # a call's arguments are no whole object
         self._server_calls: dict[str, ServerCallItem] = {}  # open ones, beside the open item
         self._blanks: list[TextDelta | ReasoningDelta] = []  # of an item that may yet begin
 
@@ -193,6 +194,9 @@ class Output:
             self._call = event.call
         if isinstance(self._open, CallItem | ApprovalItem) and event.arguments:
             found += self._placed(self._open.add(event.arguments), self._open)
+        if event.broken:
+            self.broken = True
+            found += self.close("incomplete")
         return found
 
     def _call_item(self, event: ToolCallDelta) -> CallItem | ApprovalItem:

@@ -69,7 +69,7 @@ class Told:
         else:
             assert (delta.call, delta.id, delta.name) == (len(self.calls) - 1, None, None)
             whole = self.calls[-1]
-            self.calls[-1] = replace(whole, arguments=whole.arguments + delta.arguments)
+            self.calls[-1] = replace(whole, arguments=whole.arguments + delta.arguments, broken=delta.broken)
 
 
 def told(
@@ -346,9 +346,25 @@ def test_the_arguments_of_a_call_may_quote_markers(places: list[int]) -> None:
 
 
 def test_thoughts_count_again_after_a_call_that_broke() -> None:
-    found = told(['<tool_call>{"name": "get_weather", "arguments": {"city" oops', "<think>hm</think>So."])
+    found = told(['<tool_call>{"name": "get_weather", "arguments": {"city" oops</tool_call>', "<think>hm</think>So."])
     assert found.reasoning == "hm"
     assert found.text.endswith("So.")
+
+
+@pytest.mark.parametrize(
+    ("answer", "broken"),
+    [
+        (CALL, [False]),
+        ('<tool_call>{"name": "f", "arguments": {"a": oops}}</tool_call> So.', [True]),
+        ('<tool_call>{"name": "f", "arguments": {"a": oops}}</tool_call>' + CALL, [True, False]),
+        ('<tool_call>{"name": "f", "arguments": {"a": 1', [True]),
+        ('<tool_call>{"name": "f", "arg', [True]),
+    ],
+)
+def test_a_call_without_a_whole_object_is_told_as_broken(answer: str, broken: list[bool]) -> None:
+    assert [call.broken for call in told([answer]).calls] == broken
+    assert [call.broken for call in told(list(answer)).calls] == broken
+    assert [call.broken for call in told(list(answer), end=False).calls] == broken
 
 
 @pytest.mark.parametrize("after", ["", "\n"])

@@ -31,6 +31,19 @@ def fold(*events, n=1, logprobs=False, include_reasoning=True):
     return answer
 
 
+def test_a_broken_call_keeps_what_it_has():
+    answer = fold(
+        ToolCallDelta("r", 0, 0, "c0", "f"),
+        ToolCallDelta("r", 0, 0, arguments='{"a": oops}'),
+        ToolCallDelta("r", 0, 0, broken=True),
+        ToolCallDelta("r", 0, 1, "c1", "g", broken=True),
+        ChoiceFinished("r", 0, "tool_calls"),
+    )
+    calls = answer["choices"][0]["message"]["tool_calls"]
+    assert [call["function"]["arguments"] for call in calls] == ['{"a": oops}', ""]
+    assert to_piece(ToolCallDelta("r", 0, 0, broken=True)) is None
+
+
 def test_a_plain_answer_in_full():
     answer = fold(
         Accepted("r", 7),

@@ -49,6 +49,24 @@ TEMPLATES: dict[str, tuple[str, str]] = {
         "deepseek_v3",
         "{{'<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>'+ name + '<｜tool▁sep｜>' + args + '<｜tool▁call▁end｜>'}}",
     ),
+    "DeepSeek V4": ("deepseek_v4", """<｜DSML｜tool_calls>\n<｜DSML｜invoke name="{{ name }}">"""),
+    "DeepSeek V4.1": ("deepseek_v41", """<｜DSML｜ calls>\n<｜DSML｜ invoke name="{{ name }}">"""),
+    "Apertus": (
+        "apertus",
+        """{%- set token = '<|tools_prefix|>' -%}{{ token + '[' }}{{- '{"' + name + '": ' + args }}""",
+    ),
+    "ERNIE 4.5": (
+        "ernie45",
+        """<response>\n{{ content }}\n</response>\n<tool_call>\n{"name": {{ name }}, "arguments": {}}\n</tool_call>""",
+    ),
+    "InternLM 2": ("internlm2", """{{- "<|action_start|><|plugin|>\\n" }}{{- '{"name": "' + function.name + '", '}}"""),
+    "Jamba": ("jamba", """{{ '<|bom|><|assistant|> ' }}{{ '<tool_calls>[' }}{{ ']</tool_calls>' }}<|eom|>"""),
+    "dots": ("dots1", """{{ '<dots_function_call>\\n<invoke name="' + name + '">' }}<parameter name="{{ k }}">"""),
+    "MiniMax M3": (
+        "minimax_m3",
+        """{%- set ns = ']<]minimax[>[' -%}{{- ns + '<tool_call>\\n' }}{{- ns + '<invoke name="' + name + '">' }}""",
+    ),
+    "Step 3.5": ("qwen3_coder", """{{- '<tool_call>\\n<function=' + name + '>\\n<parameter=' + k + '>\\n' }}"""),
     "DeepSeek V3.2": ("deepseek_v32", """<｜DSML｜function_calls>\n<｜DSML｜invoke name="{name}">"""),
     "GLM 4.5": (
         "glm",

@@ -238,6 +238,25 @@ def test_too_many_turns_are_incomplete():
 
 
 # ------------------------------------------------------------------ ends
+@pytest.mark.parametrize("tools", [[], [PATCH]], ids=["function", "custom"])
+@pytest.mark.parametrize("pieces", [(), ('{"city": oops}',)], ids=["no arguments", "no object"])
+def test_a_broken_call_is_incomplete_and_so_is_the_response(tools, pieces):
+    name = "apply_patch" if tools else "get_weather"
+    payloads, answer = play(
+        ToolCallDelta(R, 0, 0, "c0", name),
+        *(ToolCallDelta(R, 0, 0, arguments=piece) for piece in pieces),
+        ToolCallDelta(R, 0, 0, broken=True),
+        *text("Sorry."),
+        ChoiceFinished(R, 0, "tool_calls"),
+        tools=tools,
+    )
+    response = answer.response()
+    assert [item["status"] for item in response["output"]] == ["incomplete", "completed"]
+    assert response["output"][0].get("arguments", response["output"][0].get("input")) == "".join(pieces)
+    assert (response["status"], response["incomplete_details"]) == ("incomplete", {"reason": None})
+    assert kinds(payloads)[-1] == "incomplete"
+
+
 def test_a_cut_answer_is_incomplete():
     payloads, answer = play(*text("Hel"), ChoiceFinished(R, 0, "length"))
     assert kinds(payloads)[-1] == "incomplete"
