@@ -1,0 +1,188 @@
+"""A chat template asked with made conversations. Templates are programs: reading them tells less than running them.
+
+minja does the same for llama.cpp, see https://github.com/ochafik/minja/blob/main/docs/CAPABILITIES_AND_POLYFILLS.md.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from workers.generation.templates.traits import Calls, TemplateTraits
+
+Message = dict[str, Any]
+Render = Callable[[Sequence[Message]], str]
+"""Writes messages in a template's shape, behind them the beginning of an answer. May raise anything."""
+
+_NAMES = ("probe_weather", "probe_clock")
+_VALUES = ("Quellenort", "Zweitstadt")
+_RESULTS = ("resultone", "resulttwo")
+_LONG_IDS = ("call_0123456789abcdef01234567", "call_89abcdef0123456789abcdef")
+_SHORT_IDS = ("abcdef012", "abcdef345")
+_BRIDGES = ("", "OK.")
+
+TOOL: Message = {
+    "type": "function",
+    "function": {
+        "name": _NAMES[0],
+        "description": "Tells the weather.",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+    },
+}
+"""What the renderer of `tools` gets as the only tool."""
+
+
+def probe_template(render: Render, render_tools: Render | None = None) -> TemplateTraits:
+    """What the template that `render` runs takes; `render_tools` runs it with TOOL, left out: `render` has it already.
+
+    A template that doesn't even write one user turn is taken for one that takes everything.
+    """
+    parts = _wants_parts(render)
+    asked = _Asked(_with_parts(render) if parts else render)
+    if not asked.writes(_user(1)):
+        return TemplateTraits()
+    system = asked.writes(_system(1), _user(1))
+    front = [_system(1)] if system else []
+    traits = TemplateTraits(
+        parts=parts,
+        system=system,
+        systems=system and asked.writes(_system(1), _system(2), _user(1)),
+        later_system=all(
+            asked.writes(*front, *messages)
+            for messages in (
+                [_user(1), _said(1), _system(3), _user(2)],
+                [_user(1), _system(3)],
+                [_user(1), _system(3), _said(1), _user(2)],
+            )
+        ),
+        repeated_user=asked.writes(_user(1), _user(2)),
+        repeated_assistant=asked.writes(_user(1), _said(1), _said(2), _user(2)),
+        assistant_first=asked.writes(_said(1), _user(1)) and asked.writes(*front, _said(1), _user(1)),
+        empty_assistant=asked.takes(_user(1), _said(1, ""), _user(2)),
+    )
+    with_tool = render if render_tools is None else render_tools
+    tools = _Asked(_with_parts(with_tool) if parts else with_tool).text(_user(1))
+    return _probe_calls(asked, replace(traits, tools=tools is not None and _NAMES[0] in tools and "city" in tools))
+
+
+class _Asked:
+    """Whether conversations come through a template."""
+
+    def __init__(self, render: Render) -> None:
+        self._render = render
+
+    def text(self, *messages: Message) -> str | None:
+        """None: the template refused them."""
+        try:
+            return self._render(messages)
+        except Exception:
+            # A template is a program that comes with the model: it may raise anything.
+            return None
+
+    def takes(self, *messages: Message) -> bool:
+        return self.text(*messages) is not None
+
+    def writes(self, *messages: Message) -> bool:
+        """Whether what each message says stands in the text."""
+        text = self.text(*messages)
+        return text is not None and all(message["content"] in text for message in messages)
+
+
+# ------------------------------------------------------------------ calls
+def _probe_calls(asked: _Asked, traits: TemplateTraits) -> TemplateTraits:
+    """The shape in which calls are written, the present one first."""
+    taken = False
+    for ids in (_LONG_IDS, _SHORT_IDS):
+        for content in ("", None):
+            given = [_call(content, ids[:1], as_text=as_text) for as_text in (False, True)]
+            texts = [asked.text(_user(1), one, _result(0, ids), *_answered(ids, one)) for one in given]
+            taken = taken or any(text is not None for text in texts)
+            objects, strings = _as_object(texts[0]), _as_text(texts[1])
+            if objects or strings:
+                found = replace(
+                    traits,
+                    object_arguments=objects,
+                    text_arguments=strings,
+                    null_content=content is None,
+                    any_call_id=ids is _LONG_IDS,
+                )
+                return _probe_turns(asked, found, ids)
+    return replace(traits, calls=Calls.DROPPED if taken else Calls.REFUSED)
+
+
+def _answered(ids: Sequence[str], again: Message) -> list[Message]:
+    """Behind a result: a second call and its result, as in an agent's loop."""
+    return [again, _result(1, (ids[0],) * 2)]
+
+
+def _probe_turns(asked: _Asked, traits: TemplateTraits, ids: Sequence[str]) -> TemplateTraits:
+    """What stands around calls."""
+    content = None if traits.null_content else ""
+    as_text = not traits.object_arguments
+    one = _call(content, ids[:1], as_text=as_text)
+    beside = asked.text(_user(1), _call("saidbefore", ids[:1], as_text=as_text), _result(0, ids))
+    both = asked.text(_user(1), _call(content, ids, as_text=as_text), _result(0, ids), _result(1, ids))
+    bridge = None
+    loop = [_user(1), one, _result(0, ids)]
+    if not asked.takes(*loop, _user(2)):
+        bridge = next((text for text in _BRIDGES if asked.takes(*loop, _said(1, text), _user(2))), None)
+    return replace(
+        traits,
+        calls_beside_text=beside is not None and _NAMES[0] in beside,
+        parallel_calls=both is not None and all(text in both for text in (*_NAMES, *_VALUES, *_RESULTS)),
+        bridge=bridge,
+    )
+
+
+def _as_object(text: str | None) -> bool:
+    """Whether an object was written, and not in Python's spelling."""
+    return _all_in(text, [_NAMES[0], _VALUES[0], *_RESULTS]) and f"'{_VALUES[0]}'" not in (text or "")
+
+
+def _as_text(text: str | None) -> bool:
+    return _all_in(text, [_NAMES[0], json.dumps({"city": _VALUES[0]}), *_RESULTS])
+
+
+def _all_in(text: str | None, wanted: Iterable[str]) -> bool:
+    return text is not None and all(one in text for one in wanted)
+
+
+# ------------------------------------------------------------------ made messages
+def _system(number: int) -> Message:
+    return {"role": "system", "content": f"rulenumber{number}"}
+
+
+def _user(number: int) -> Message:
+    return {"role": "user", "content": f"usersays{number}"}
+
+
+def _said(number: int, text: str | None = None) -> Message:
+    return {"role": "assistant", "content": f"modelsays{number}" if text is None else text}
+
+
+def _call(content: str | None, ids: Sequence[str], *, as_text: bool) -> Message:
+    calls = []
+    for name, value, call_id in zip(_NAMES, _VALUES, ids, strict=False):
+        given: Any = {"city": value}
+        function = {"name": name, "arguments": json.dumps(given) if as_text else given}
+        calls.append({"id": call_id, "type": "function", "function": function})
+    return {"role": "assistant", "content": content, "tool_calls": calls}
+
+
+def _result(number: int, ids: Sequence[str]) -> Message:
+    return {"role": "tool", "content": _RESULTS[number], "tool_call_id": ids[number], "name": _NAMES[number]}
+
+
+def _wants_parts(render: Render) -> bool:
+    """Whether plain text is lost or refused where a list of parts is written."""
+    return not _Asked(render).writes(_user(1)) and _Asked(_with_parts(render)).writes(_user(1))
+
+
+def _with_parts(render: Render) -> Render:
+    def shaped(message: Message) -> Message:
+        text = message["content"]
+        return {**message, "content": [{"type": "text", "text": text}] if text else []}
+
+    return lambda messages: render([shaped(message) for message in messages])
