@@ -32,7 +32,8 @@ class Formats:
         self.reasoning: ReasoningFormat | None = reasoning_format(reasoning_parser, tokenizer)
         self.calls: CallFormat | None = _call_format(tool_call_parser, tokenizer)
         self._calls_stay = tool_call_parser == "none"
-        self.template = ChatTemplate(tokenizer, knows_format=self.calls is not None or self._calls_stay)
+        own = tool_call_parser if self._calls_stay else None if self.calls is None else self.calls.name
+        self.template = ChatTemplate(tokenizer, own)
         self._tokenizer = tokenizer
         self._vocab = vocab
         self._eos = frozenset(eos)

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from shared.messages import ChatMessage, TextPart, ToolCall
+from shared.messages import ChatMessage, MediaPart, TextPart, ToolCall
 from workers.generation.templates.traits import TemplateTraits
 from workers.generation.templates.turns import is_empty, merged
 
@@ -18,6 +18,7 @@ _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 _ID_LENGTH = 9
 NO_RESULT = "[no result]"
 OPENING = "[The conversation begins.]"
+SHOWN = "[shown below]"
 
 Messages = list[ChatMessage]
 
@@ -43,6 +44,7 @@ def _steps(traits: TemplateTraits, continued: bool) -> list[tuple[str, Callable[
     steps: list[tuple[str, bool, Callable[[Messages], Messages]]] = [
         ("system messages into user turns", True, lambda found: _systems(found, traits)),
         ("empty turns left out", not traits.empty_assistant, lambda found: _without_empty(found, continued)),
+        ("media out of results", not traits.media_results, _media_behind),
         ("neighbours merged", True, lambda found: _without_repeats(found, traits)),
         ("calls answered", traits.bridge is not None, _answered),
         ("one call a turn", not traits.parallel_calls, _one_call_a_turn),
@@ -80,6 +82,23 @@ def _systems(messages: Messages, traits: TemplateTraits) -> Messages:
 def _without_empty(messages: Messages, continued: bool) -> Messages:
     last = len(messages) - 1 if continued else None
     return [one for at, one in enumerate(messages) if at == last or one.role != "assistant" or not is_empty(one)]
+
+
+def _media_behind(messages: Messages) -> Messages:
+    """Media in results go into a user turn behind them, in order."""
+    found: Messages = []
+    media: list[MediaPart] = []
+    for at, message in enumerate(messages):
+        if message.role == "tool":
+            media += [part for part in message.content if isinstance(part, MediaPart)]
+            kept = [TextPart(SHOWN) if isinstance(part, MediaPart) else part for part in message.content]
+            found.append(replace(message, content=tuple(kept)))
+        else:
+            found.append(message)
+        if media and (at + 1 == len(messages) or messages[at + 1].role != "tool"):
+            found.append(ChatMessage("user", tuple(media)))
+            media = []
+    return found
 
 
 def _without_repeats(messages: Messages, traits: TemplateTraits) -> Messages:

@@ -48,7 +48,7 @@ def probe_template(render: Render, render_tools: Render | None = None) -> Templa
     traits = TemplateTraits(
         parts=parts,
         system=system,
-        systems=system and asked.writes(_system(1), _system(2), _user(1)),
+        systems=system and _takes_two_systems(asked),
         later_system=all(
             asked.writes(*front, *messages)
             for messages in (
@@ -65,6 +65,14 @@ def probe_template(render: Render, render_tools: Render | None = None) -> Templa
     with_tool = render if render_tools is None else render_tools
     tools = _Asked(_with_parts(with_tool) if parts else with_tool).text(_user(1))
     return _probe_calls(asked, replace(traits, tools=tools is not None and _NAMES[0] in tools and "city" in tools))
+
+
+def _takes_two_systems(asked: _Asked) -> bool:
+    """Some templates write what stands second as the user's, whatever its role."""
+    second = _system(2)
+    return asked.writes(_system(1), second, _user(1)) and asked.text(_system(1), second, _user(1)) != asked.text(
+        _system(1), {**second, "role": "user"}, _user(1)
+    )
 
 
 class _Asked:
@@ -93,12 +101,12 @@ class _Asked:
 # ------------------------------------------------------------------ calls
 def _probe_calls(asked: _Asked, traits: TemplateTraits) -> TemplateTraits:
     """The shape in which calls are written, the present one first."""
-    taken = False
+    taken: list[str] = []
     for ids in (_LONG_IDS, _SHORT_IDS):
         for content in ("", None):
             given = [_call(content, ids[:1], as_text=as_text) for as_text in (False, True)]
             texts = [asked.text(_user(1), one, _result(0, ids), *_answered(ids, one)) for one in given]
-            taken = taken or any(text is not None for text in texts)
+            taken += [text for text in texts if text is not None]
             objects, strings = _as_object(texts[0]), _as_text(texts[1])
             if objects or strings:
                 found = replace(
@@ -109,7 +117,9 @@ def _probe_calls(asked: _Asked, traits: TemplateTraits) -> TemplateTraits:
                     any_call_id=ids is _LONG_IDS,
                 )
                 return _probe_turns(asked, found, ids)
-    return replace(traits, calls=Calls.DROPPED if taken else Calls.REFUSED)
+    if not taken:
+        return replace(traits, calls=Calls.REFUSED)
+    return replace(traits, calls=Calls.RESULTS_ONLY if _all_in(taken[0], _RESULTS) else Calls.DROPPED)
 
 
 def _answered(ids: Sequence[str], again: Message) -> list[Message]:
@@ -132,8 +142,18 @@ def _probe_turns(asked: _Asked, traits: TemplateTraits, ids: Sequence[str]) -> T
         traits,
         calls_beside_text=beside is not None and _NAMES[0] in beside,
         parallel_calls=both is not None and all(text in both for text in (*_NAMES, *_VALUES, *_RESULTS)),
+        media_results=_places_media(asked, one, ids),
         bridge=bridge,
     )
+
+
+def _places_media(asked: _Asked, call: Message, ids: Sequence[str]) -> bool:
+    """Whether a picture in a result leaves a trace in the text; only those who read pictures will send one."""
+    text, image = {"type": "text", "text": _RESULTS[0]}, {"type": "image"}
+    shown, plain = (
+        asked.text(_user(1), call, {**_result(0, ids), "content": parts}) for parts in ([text, image], [text])
+    )
+    return shown is not None and shown != plain and _RESULTS[0] in shown and "'type'" not in shown
 
 
 def _as_object(text: str | None) -> bool:
@@ -183,6 +203,8 @@ def _wants_parts(render: Render) -> bool:
 def _with_parts(render: Render) -> Render:
     def shaped(message: Message) -> Message:
         text = message["content"]
+        if isinstance(text, list):
+            return message
         return {**message, "content": [{"type": "text", "text": text}] if text else []}
 
     return lambda messages: render([shaped(message) for message in messages])

@@ -10,6 +10,8 @@ from typing import Any
 from shared.messages import ChatMessage, TextPart, Tool, ToolCall
 from workers.generation.templates.turns import joined, merged
 
+HERMES = "hermes"  # the name of this form
+
 _HEAD = """# Tools
 
 You may call one or more functions to assist with the user query.
@@ -45,6 +47,11 @@ def describe(messages: Sequence[ChatMessage], tools: Sequence[Tool], example: st
     if messages and messages[0].role == "system":
         return [merged(messages[0], told), *messages[1:]]
     return [told, *messages]
+
+
+def speak_calls(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
+    """Calls as text of the assistant; results stay."""
+    return [_said(message) if message.tool_calls else message for message in messages]
 
 
 def speak(messages: Sequence[ChatMessage]) -> list[ChatMessage]:

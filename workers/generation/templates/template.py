@@ -13,7 +13,7 @@ from shared.messages import ChatMessage, MediaPart, Prompt, TextPart, ToolCall
 from workers.generation.templates.fold import fold
 from workers.generation.templates.probe import TOOL, probe_template
 from workers.generation.templates.shape import shape
-from workers.generation.templates.spoken import as_template_tool, describe, speak
+from workers.generation.templates.spoken import HERMES, as_template_tool, describe, speak, speak_calls
 from workers.generation.templates.thinking import thinking_switches
 from workers.generation.templates.traits import Calls, TemplateTraits, ToolUse, tool_use
 
@@ -29,12 +29,14 @@ _QUOTED = 60  # characters of a message that is named in a refusal
 
 
 class ChatTemplate:
-    """`knows_format`: there is a reader for the format of the model's calls. Not safe for two threads at once."""
+    """Not safe for two threads at once."""
 
-    def __init__(self, tokenizer: Any, *, knows_format: bool) -> None:
+    def __init__(self, tokenizer: Any, calls: str | None) -> None:
+        """`calls`: the name of the format of the model's own calls; None: there is no reader for them."""
         self._tokenizer = tokenizer
         self.plain, self.tooled = self._learn()
-        self.tool_use = tool_use(self.tooled, knows_format)
+        self.tool_use = tool_use(self.tooled, calls is not None)
+        self._speaks_calls = calls == HERMES and self.tooled.calls is Calls.RESULTS_ONLY
         self._example: str | None = None
         if self.tool_use is ToolUse.DESCRIBED:
             self._example = self._learn_example()
@@ -53,6 +55,8 @@ class ChatTemplate:
         tools = prompt.tools
         if self.tool_use is ToolUse.SPOKEN or (not tools and self.plain.calls is Calls.REFUSED):
             messages = speak(messages)
+        elif self._speaks_calls:
+            messages = speak_calls(messages)
         if tools and self.tool_use is not ToolUse.NATIVE:
             messages, tools = describe(messages, tools, self._example), ()
         prompt = replace(prompt, messages=tuple(messages), tools=tools)
@@ -115,13 +119,13 @@ class ChatTemplate:
         """A call as the template writes it; None where it can't be told from what stands around it."""
         asked = ChatMessage("user", (TextPart("…"),))
         call = ChatMessage("assistant", tool_calls=(ToolCall("abcdef012", "function_name", '{"name": "value"}'),))
-        before, after = (
+        open_turn, turn, after = (
             self._apply([shape(one, self.plain) for one in messages], tools=None, add_generation_prompt=begins)
-            for messages, begins in (([asked], False), ([asked, call], False))
+            for messages, begins in (([asked], True), ([asked], False), ([asked, call], False))
         )
-        if not after.startswith(before) or "function_name" not in after[len(before) :]:
-            return None
-        return after[len(before) :].removesuffix(str(self._tokenizer.eos_token or "\n")).strip()
+        before = open_turn if after.startswith(open_turn) else turn
+        example = after.removeprefix(before).strip().removesuffix(str(self._tokenizer.eos_token)).strip()
+        return example if after.startswith(before) and "function_name" in example else None
 
     # ------------------------------------------------------------ what went wrong
     def _refusal(self, messages: Sequence[Mapping[str, Any]], kwargs: Mapping[str, Any], error: Exception) -> str:

@@ -10,6 +10,7 @@ class Calls(Enum):
     """What a template does with the calls and the tools' results of a history."""
 
     RENDERED = auto()
+    RESULTS_ONLY = auto()
     DROPPED = auto()
     REFUSED = auto()
 
@@ -41,6 +42,7 @@ class TemplateTraits:
     null_content: bool = False  # calls are written only where the content is none
     calls_beside_text: bool = True
     parallel_calls: bool = True
+    media_results: bool = True  # media in a tool's result get a place
     any_call_id: bool = True  # false: nine letters and digits, as Mistral has them
     bridge: str | None = None  # what the assistant has to say between a tool's result and a user turn
 
@@ -53,7 +55,7 @@ class TemplateTraits:
 
 def tool_use(traits: TemplateTraits, knows_format: bool) -> ToolUse:
     """`traits` are those of the template that gets tools, `knows_format`: there is a reader for the model's calls."""
-    if not knows_format or traits.calls is Calls.REFUSED:
+    if not knows_format or traits.calls in (Calls.REFUSED, Calls.DROPPED):
         return ToolUse.SPOKEN
     if traits.tools:
         return ToolUse.NATIVE

@@ -28,11 +28,11 @@ def with_template(folder: Path, template: str | None) -> Any:
 
 
 def render(prompt: Prompt, tokenizer: Any) -> str:
-    return ChatTemplate(tokenizer, knows_format=True).write(prompt)
+    return ChatTemplate(tokenizer, "hermes").write(prompt)
 
 
 def tokens(prompt: Prompt, tokenizer: Any) -> list[int]:
-    return tokenize(prompt, tokenizer, VOCAB, ChatTemplate(tokenizer, knows_format=True))
+    return tokenize(prompt, tokenizer, VOCAB, ChatTemplate(tokenizer, "hermes"))
 
 
 def user(*parts: str, **more: Any) -> ChatMessage:
