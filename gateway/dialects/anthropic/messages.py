@@ -52,7 +52,10 @@ def to_messages(messages: Sequence[Message], images: ImageReader) -> tuple[ChatM
         at = f"messages.{index}"
         if not message.content and message.role != "assistant":
             raise invalid(at, "user and system messages must have non-empty content")
-        for one in _message(message, f"{at}.content", images):
+        said = _message(message, f"{at}.content", images)
+        if not said and message.role == "assistant" and index < len(messages) - 1:
+            said = [ChatMessage("assistant")]  # an answer that was empty
+        for one in said:
             _append(found, one)
     return tuple(found)
 

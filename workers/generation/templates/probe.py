@@ -113,7 +113,7 @@ def _probe_calls(asked: _Asked, traits: TemplateTraits) -> TemplateTraits:
                     traits,
                     object_arguments=objects,
                     text_arguments=strings,
-                    null_content=content is None,
+                    no_content=content is None,
                     any_call_id=ids is _LONG_IDS,
                 )
                 return _probe_turns(asked, found, ids)
@@ -129,7 +129,7 @@ def _answered(ids: Sequence[str], again: Message) -> list[Message]:
 
 def _probe_turns(asked: _Asked, traits: TemplateTraits, ids: Sequence[str]) -> TemplateTraits:
     """What stands around calls."""
-    content = None if traits.null_content else ""
+    content = None if traits.no_content else ""
     as_text = not traits.object_arguments
     one = _call(content, ids[:1], as_text=as_text)
     beside = asked.text(_user(1), _call("saidbefore", ids[:1], as_text=as_text), _result(0, ids))

@@ -12,10 +12,15 @@ from workers.generation.templates.traits import TemplateTraits
 BROKEN = "INVALID_JSON"  # Anthropic's name for arguments that are no JSON object
 
 
-def shape(message: ChatMessage, traits: TemplateTraits, parts: bool = False) -> dict[str, Any]:
-    """`parts`: its content as a list, media by their kind alone. Raises InvalidRequest for media without `parts`."""
-    content: Any = [_part(part) for part in message.content] if parts or traits.parts else _text(message)
-    if message.tool_calls and not content and traits.null_content:
+def shape(message: ChatMessage, traits: TemplateTraits, *, media: bool = False) -> dict[str, Any]:
+    """Content with media is a list, media by their kind alone. Without `media` they raise InvalidRequest."""
+    seen = [part.media for part in message.content if isinstance(part, MediaPart)]
+    if seen and not media:
+        raise InvalidRequest(f"this model reads text only, not {seen[0]}", param="messages")
+    content: Any = [_part(part) for part in message.content]
+    if not (seen or traits.parts):
+        content = "\n".join(part.text for part in message.content if isinstance(part, TextPart))
+    if message.tool_calls and not content and traits.no_content:
         content = None
     shaped: dict[str, Any] = {"role": message.role, "content": content}
     if message.name is not None:
@@ -54,12 +59,3 @@ def arguments(text: str, traits: TemplateTraits) -> Any:
 
 def _part(part: TextPart | MediaPart) -> dict[str, str]:
     return {"type": "text", "text": part.text} if isinstance(part, TextPart) else {"type": part.media}
-
-
-def _text(message: ChatMessage) -> str:
-    texts = []
-    for part in message.content:
-        if isinstance(part, MediaPart):
-            raise InvalidRequest(f"this model reads text only, not {part.media}", param="messages")
-        texts.append(part.text)
-    return "\n".join(texts)

@@ -9,7 +9,7 @@ from typing import Any
 
 from shared.errors import InvalidRequest
 from shared.logs import get_logger
-from shared.messages import ChatMessage, MediaPart, Prompt, TextPart, ToolCall
+from shared.messages import ChatMessage, Prompt, TextPart, ToolCall
 from workers.generation.templates.fold import fold
 from workers.generation.templates.probe import TOOL, probe_template
 from workers.generation.templates.shape import shape
@@ -72,11 +72,7 @@ class ChatTemplate:
 
     def shapes(self, folded: Prompt, *, media: bool = False) -> list[dict[str, Any]]:
         """The folded prompt's messages in the template's shape. Without `media` those raise InvalidRequest."""
-        traits = self.traits(folded)
-        return [
-            shape(message, traits, parts=media and any(isinstance(part, MediaPart) for part in message.content))
-            for message in folded.messages
-        ]
+        return [shape(message, self.traits(folded), media=media) for message in folded.messages]
 
     def render(self, folded: Prompt, messages: Sequence[Mapping[str, Any]]) -> str:
         """`messages` are the folded prompt's, in the template's shape."""

@@ -39,7 +39,7 @@ class TemplateTraits:
     calls: Calls = Calls.RENDERED
     object_arguments: bool = True  # a call's arguments as an object
     text_arguments: bool = True  # as JSON text, written as it is
-    null_content: bool = False  # calls are written only where the content is none
+    no_content: bool = False  # calls are written only where there is no content
     calls_beside_text: bool = True
     parallel_calls: bool = True
     media_results: bool = True  # media in a tool's result get a place

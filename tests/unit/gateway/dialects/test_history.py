@@ -72,4 +72,4 @@ def test_an_answer_that_was_empty_may_come_back(content: Any) -> None:
         hi = {"role": "user", "content": "hi"}
         body = {"model": "m", "max_tokens": 1, "messages": [hi, {"role": "assistant", "content": content}, hi]}
         found = from_messages(parse_messages(body), "r", ImageReader()).prompt.messages
-        assert [one.role for one in found] == ["user"]
+        assert [one.role for one in found] == ["user", "assistant", "user"]
