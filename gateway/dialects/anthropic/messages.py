@@ -53,8 +53,8 @@ def to_messages(messages: Sequence[Message], images: ImageReader) -> tuple[ChatM
         if not message.content and message.role != "assistant":
             raise invalid(at, "user and system messages must have non-empty content")
         said = _message(message, f"{at}.content", images)
-        if not said and message.role == "assistant" and index < len(messages) - 1:
-            said = [ChatMessage("assistant")]  # an answer that was empty
+        if not said and index < len(messages) - 1 and _is_empty_answer(message):
+            said = [ChatMessage("assistant")]
         for one in said:
             _append(found, one)
     return tuple(found)
@@ -63,6 +63,10 @@ def to_messages(messages: Sequence[Message], images: ImageReader) -> tuple[ChatM
 def without_noise(text: str) -> str:
     """A system block's text as the prompt has it."""
     return text.partition("\n")[2] if text.startswith(NOISE) else text
+
+
+def _is_empty_answer(message: Message) -> bool:
+    return message.role == "assistant" and all(isinstance(block, TextBlock) for block in message.content)
 
 
 def _append(found: list[ChatMessage], message: ChatMessage) -> None:

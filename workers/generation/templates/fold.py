@@ -202,7 +202,7 @@ def _bridged(messages: Messages, text: str) -> Messages:
 
 
 def _opened(messages: Messages) -> Messages:
-    first = next((at for at, message in enumerate(messages) if message.role != "system"), None)
-    if first is None or messages[first].role != "assistant":
+    first = next((at for at, message in enumerate(messages) if message.role != "system"), len(messages))
+    if first < len(messages) and messages[first].role == "user":
         return messages
     return [*messages[:first], ChatMessage("user", (TextPart(OPENING),)), *messages[first:]]

@@ -48,7 +48,7 @@ def probe_template(render: Render, render_tools: Render | None = None) -> Templa
     traits = TemplateTraits(
         parts=parts,
         system=system,
-        systems=system and _takes_two_systems(asked),
+        systems=system and asked.tells_apart([_system(1)], _system(2), _user(1)),
         later_system=all(
             asked.writes(*front, *messages)
             for messages in (
@@ -59,20 +59,12 @@ def probe_template(render: Render, render_tools: Render | None = None) -> Templa
         ),
         repeated_user=asked.writes(_user(1), _user(2)),
         repeated_assistant=asked.writes(_user(1), _said(1), _said(2), _user(2)),
-        assistant_first=asked.writes(_said(1), _user(1)) and asked.writes(*front, _said(1), _user(1)),
+        assistant_first=asked.tells_apart([], _said(1), _user(1)) and asked.tells_apart(front, _said(1), _user(1)),
         empty_assistant=asked.takes(_user(1), _said(1, ""), _user(2)),
     )
     with_tool = render if render_tools is None else render_tools
     tools = _Asked(_with_parts(with_tool) if parts else with_tool).text(_user(1))
     return _probe_calls(asked, replace(traits, tools=tools is not None and _NAMES[0] in tools and "city" in tools))
-
-
-def _takes_two_systems(asked: _Asked) -> bool:
-    """Some templates write what stands second as the user's, whatever its role."""
-    second = _system(2)
-    return asked.writes(_system(1), second, _user(1)) and asked.text(_system(1), second, _user(1)) != asked.text(
-        _system(1), {**second, "role": "user"}, _user(1)
-    )
 
 
 class _Asked:
@@ -96,6 +88,11 @@ class _Asked:
         """Whether what each message says stands in the text."""
         text = self.text(*messages)
         return text is not None and all(message["content"] in text for message in messages)
+
+    def tells_apart(self, before: Sequence[Message], message: Message, behind: Message) -> bool:
+        """Whether a message is written, and otherwise than a user's: some templates don't look at the first roles."""
+        text = self.text(*before, message, behind)
+        return self.writes(*before, message, behind) and text != self.text(*before, {**message, "role": "user"}, behind)
 
 
 # ------------------------------------------------------------------ calls
