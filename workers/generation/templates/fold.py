@@ -53,6 +53,7 @@ def _steps(traits: TemplateTraits, continued: bool) -> list[tuple[str, Callable[
             not traits.calls_beside_text and traits.repeated_assistant,
             lambda found: [one for message in found for one in _apart(message)],
         ),
+        ("results named", not traits.nameless_results, _named),
         ("short call ids", not traits.any_call_id, _short_ids),
         ("an answer before user turns", traits.bridge is not None, lambda found: _bridged(found, traits.bridge or "")),
         ("a user turn in front", not traits.assistant_first, _opened),
@@ -168,6 +169,16 @@ def _apart(message: ChatMessage) -> Messages:
     if not message.tool_calls or is_empty(replace(message, tool_calls=())):
         return [message]
     return [replace(message, tool_calls=()), replace(message, content=(), reasoning=None)]
+
+
+def _named(messages: Messages) -> Messages:
+    names: dict[str, str] = {}
+    found: Messages = []
+    for message in messages:
+        names |= {call.id: call.name for call in message.tool_calls}
+        nameless = message.role == "tool" and message.name is None and message.tool_call_id in names
+        found.append(replace(message, name=names[message.tool_call_id or ""]) if nameless else message)
+    return found
 
 
 def _short_ids(messages: Messages) -> Messages:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 from workers.generation.templates.traits import Calls, TemplateTraits
@@ -99,57 +100,48 @@ class _Asked:
 def _probe_calls(asked: _Asked, traits: TemplateTraits) -> TemplateTraits:
     """The shape in which calls are written, the present one first."""
     taken: list[str] = []
-    for ids in (_LONG_IDS, _SHORT_IDS):
-        for content in ("", None):
-            given = [_call(content, ids[:1], as_text=as_text) for as_text in (False, True)]
-            texts = [asked.text(_user(1), one, _result(0, ids), *_answered(ids, one)) for one in given]
-            taken += [text for text in texts if text is not None]
-            objects, strings = _as_object(texts[0]), _as_text(texts[1])
-            if objects or strings:
-                found = replace(
-                    traits,
-                    object_arguments=objects,
-                    text_arguments=strings,
-                    no_content=content is None,
-                    any_call_id=ids is _LONG_IDS,
-                )
-                return _probe_turns(asked, found, ids)
+    for ids, named, content in product((_LONG_IDS, _SHORT_IDS), (False, True), ("", None)):
+        made = _Made(ids, named, content)
+        given = [asked.text(*made.loop(as_text)) for as_text in (False, True)]
+        taken += [text for text in given if text is not None]
+        objects, strings = _as_object(given[0]), _as_text(given[1])
+        if objects or strings:
+            found = replace(
+                traits,
+                object_arguments=objects,
+                text_arguments=strings,
+                no_content=content is None,
+                any_call_id=ids is _LONG_IDS,
+            )
+            return _probe_around_calls(asked, found, made)
     if not taken:
         return replace(traits, calls=Calls.REFUSED)
     return replace(traits, calls=Calls.RESULTS_ONLY if _all_in(taken[0], _RESULTS) else Calls.DROPPED)
 
 
-def _answered(ids: Sequence[str], again: Message) -> list[Message]:
-    """Behind a result: a second call and its result, as in an agent's loop."""
-    return [again, _result(1, (ids[0],) * 2)]
-
-
-def _probe_turns(asked: _Asked, traits: TemplateTraits, ids: Sequence[str]) -> TemplateTraits:
-    """What stands around calls."""
-    content = None if traits.no_content else ""
+def _probe_around_calls(asked: _Asked, traits: TemplateTraits, made: _Made) -> TemplateTraits:
     as_text = not traits.object_arguments
-    one = _call(content, ids[:1], as_text=as_text)
-    beside = asked.text(_user(1), _call("saidbefore", ids[:1], as_text=as_text), _result(0, ids))
-    both = asked.text(_user(1), _call(content, ids, as_text=as_text), _result(0, ids), _result(1, ids))
+    beside = asked.text(_user(1), replace(made, content="saidbefore").call(1, as_text), made.result(0))
+    both = asked.text(_user(1), made.call(2, as_text), made.result(0), made.result(1))
+    loop = [_user(1), made.call(1, as_text), made.result(0)]
+    named = [*loop[:2], replace(made, named=True).result(0)]
     bridge = None
-    loop = [_user(1), one, _result(0, ids)]
     if not asked.takes(*loop, _user(2)):
         bridge = next((text for text in _BRIDGES if asked.takes(*loop, _said(1, text), _user(2))), None)
     return replace(
         traits,
         calls_beside_text=beside is not None and _NAMES[0] in beside,
         parallel_calls=both is not None and all(text in both for text in (*_NAMES, *_VALUES, *_RESULTS)),
-        media_results=_places_media(asked, one, ids),
+        nameless_results=not made.named and asked.text(*named) == asked.text(*loop),
+        media_results=_places_media(asked, loop),
         bridge=bridge,
     )
 
 
-def _places_media(asked: _Asked, call: Message, ids: Sequence[str]) -> bool:
+def _places_media(asked: _Asked, loop: Sequence[Message]) -> bool:
     """Whether a picture in a result leaves a trace in the text; only those who read pictures will send one."""
     text, image = {"type": "text", "text": _RESULTS[0]}, {"type": "image"}
-    shown, plain = (
-        asked.text(_user(1), call, {**_result(0, ids), "content": parts}) for parts in ([text, image], [text])
-    )
+    shown, plain = (asked.text(*loop[:2], {**loop[2], "content": parts}) for parts in ([text, image], [text]))
     return shown is not None and shown != plain and _RESULTS[0] in shown and "'type'" not in shown
 
 
@@ -179,17 +171,31 @@ def _said(number: int, text: str | None = None) -> Message:
     return {"role": "assistant", "content": f"modelsays{number}" if text is None else text}
 
 
-def _call(content: str | None, ids: Sequence[str], *, as_text: bool) -> Message:
-    calls = []
-    for name, value, call_id in zip(_NAMES, _VALUES, ids, strict=False):
-        given: Any = {"city": value}
-        function = {"name": name, "arguments": json.dumps(given) if as_text else given}
-        calls.append({"id": call_id, "type": "function", "function": function})
-    return {"role": "assistant", "content": content, "tool_calls": calls}
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """Calls and results of one shape."""
 
+    ids: tuple[str, str]
+    named: bool
+    content: str | None
 
-def _result(number: int, ids: Sequence[str]) -> Message:
-    return {"role": "tool", "content": _RESULTS[number], "tool_call_id": ids[number], "name": _NAMES[number]}
+    def call(self, count: int, as_text: bool) -> Message:
+        calls = []
+        for name, value, call_id in zip(_NAMES[:count], _VALUES, self.ids, strict=False):
+            given: Any = {"city": value}
+            function = {"name": name, "arguments": json.dumps(given) if as_text else given}
+            calls.append({"id": call_id, "type": "function", "function": function})
+        return {"role": "assistant", "content": self.content, "tool_calls": calls}
+
+    def result(self, number: int, answers: int | None = None) -> Message:
+        name = number if answers is None else answers
+        found = {"role": "tool", "content": _RESULTS[number], "tool_call_id": self.ids[name]}
+        return found | ({"name": _NAMES[name]} if self.named else {})
+
+    def loop(self, as_text: bool) -> list[Message]:
+        """Two calls, one after the other, as an agent makes them."""
+        one = self.call(1, as_text)
+        return [_user(1), one, self.result(0), one, self.result(1, answers=0)]
 
 
 def _wants_parts(render: Render) -> bool:

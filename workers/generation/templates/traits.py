@@ -43,6 +43,7 @@ class TemplateTraits:
     calls_beside_text: bool = True
     parallel_calls: bool = True
     media_results: bool = True  # media in a tool's result get a place
+    nameless_results: bool = True  # a result needs no name of its tool
     any_call_id: bool = True  # false: nine letters and digits, as Mistral has them
     bridge: str | None = None  # what the assistant has to say between a tool's result and a user turn
 

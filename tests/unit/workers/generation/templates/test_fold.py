@@ -149,6 +149,12 @@ def test_call_ids_of_nine_characters() -> None:
     assert [message.tool_call_id for message in messages[1:]] == [first, second]
 
 
+def test_results_named() -> None:
+    traits = replace(ALL, nameless_results=False)
+    messages, _ = fold([called("x"), answered("x", "1"), answered("?", "2"), said("tool", "3", name="own")], traits)
+    assert [message.name for message in messages] == [None, "f_x", None, "own"]
+
+
 def test_media_out_of_results() -> None:
     traits = replace(ALL, media_results=False)
     messages = [called("x", "y"), answered("x", "see", MediaPart("image", 1)), answered("y", MediaPart("image", 0)), U]

@@ -83,6 +83,14 @@ def test_what_stands_around_calls() -> None:
     assert template(calls_as("{{ c.function.arguments | tojson }}")).plain.calls_beside_text
 
 
+@pytest.mark.parametrize("name", ["{{ m.name }}", "{{ 'of ' + m.name }}"])
+def test_results_that_are_known_by_the_name_of_their_tool(name: str) -> None:
+    plain = calls_as("{{ c.function.arguments | tojson }}")
+    assert template(plain).plain.nameless_results
+    wanting = template(plain.replace("{{ m.role }}", "{% if m.role == 'tool' %}" + name + "{% endif %}")).plain
+    assert (wanting.calls, wanting.nameless_results) == (Calls.RENDERED, False)
+
+
 def test_what_the_assistant_says_between_a_result_and_a_user() -> None:
     bridged = (
         "{% for m in messages %}{% if m.role == 'user' and loop.index0 and messages[loop.index0 - 1].role == 'tool' %}"
