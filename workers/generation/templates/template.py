@@ -115,10 +115,15 @@ class ChatTemplate:
         """A call as the template writes it; None where it can't be told from what stands around it."""
         asked = ChatMessage("user", (TextPart("…"),))
         call = ChatMessage("assistant", tool_calls=(ToolCall("abcdef012", "function_name", '{"name": "value"}'),))
-        open_turn, turn, after = (
-            self._apply([shape(one, self.plain) for one in messages], tools=None, add_generation_prompt=begins)
-            for messages, begins in (([asked], True), ([asked], False), ([asked, call], False))
-        )
+        turns = (([asked], True), ([asked], False), ([asked, call], False))
+        try:
+            open_turn, turn, after = (
+                self._apply([shape(one, self.plain) for one in messages], tools=None, add_generation_prompt=begins)
+                for messages, begins in turns
+            )
+        except Exception:
+            # The template's own program: a call without its result may be too little for it.
+            return None
         before = open_turn if after.startswith(open_turn) else turn
         example = after.removeprefix(before).strip().removesuffix(str(self._tokenizer.eos_token)).strip()
         return example if after.startswith(before) and "function_name" in example else None

@@ -71,6 +71,15 @@ def test_tools_of_a_template_that_writes_calls_are_told_with_one_of_its_own() ->
     )
 
 
+def test_a_template_whose_calls_cannot_stand_alone_gives_no_example() -> None:
+    """Its tools are told in the common form then, and all of it is text."""
+    last = "{% if messages[-1].tool_calls %}{{ raise_exception('no result') }}{% endif %}<｜tool▁sep｜>"
+    calls = "{% for c in m.tool_calls or [] %}{{ c.function.name ~ c.function.arguments | tojson }}{% endfor %}"
+    learnt = template(last + SAY.replace("{% endfor %}", calls + "{% endfor %}"))
+    assert learnt.tool_use is ToolUse.SPOKEN
+    assert '<tool_call>\n{"name": "f", "arguments": {}}' in learnt.write(called("{}"))
+
+
 def test_past_calls_are_spoken_without_tools_too() -> None:
     assert "<tool_response>\nok\n</tool_response>" in form("no_system").write(called("{}"))
 
