@@ -44,28 +44,36 @@ def probe_template(render: Render, render_tools: Render | None = None) -> Templa
     asked = _Asked(_with_parts(render) if parts else render)
     if not asked.writes(_user(1)):
         return TemplateTraits()
+    with_tool = render if render_tools is None else render_tools
+    traits = replace(
+        _probe_turns(asked), parts=parts, tools=_tells_tools(_Asked(_with_parts(with_tool) if parts else with_tool))
+    )
+    return _probe_calls(asked, traits)
+
+
+def _probe_turns(asked: _Asked) -> TemplateTraits:
     system = asked.writes(_system(1), _user(1))
     front = [_system(1)] if system else []
-    traits = TemplateTraits(
-        parts=parts,
+    later = (
+        [_user(1), _said(1), _system(3), _user(2)],
+        [_user(1), _system(3)],
+        [_user(1), _system(3), _said(1), _user(2)],
+    )
+    return TemplateTraits(
         system=system,
         systems=system and asked.tells_apart([_system(1)], _system(2), _user(1)),
-        later_system=all(
-            asked.writes(*front, *messages)
-            for messages in (
-                [_user(1), _said(1), _system(3), _user(2)],
-                [_user(1), _system(3)],
-                [_user(1), _system(3), _said(1), _user(2)],
-            )
-        ),
+        later_system=all(asked.writes(*front, *messages) for messages in later),
         repeated_user=asked.writes(_user(1), _user(2)),
         repeated_assistant=asked.writes(_user(1), _said(1), _said(2), _user(2)),
         assistant_first=asked.tells_apart([], _said(1), _user(1)) and asked.tells_apart(front, _said(1), _user(1)),
         empty_assistant=asked.takes(_user(1), _said(1, ""), _user(2)),
     )
-    with_tool = render if render_tools is None else render_tools
-    tools = _Asked(_with_parts(with_tool) if parts else with_tool).text(_user(1))
-    return _probe_calls(asked, replace(traits, tools=tools is not None and _NAMES[0] in tools and "city" in tools))
+
+
+def _tells_tools(asked: _Asked) -> bool:
+    """Some templates tell them in a system message alone."""
+    texts = (asked.text(*front, _user(1)) for front in ([], [_system(1)]))
+    return any(_all_in(text, (_NAMES[0], "city")) for text in texts)
 
 
 class _Asked:

@@ -59,6 +59,19 @@ def test_how_arguments_are_wanted(spelling: str, objects: bool, texts: bool) -> 
     assert (found.calls, found.object_arguments, found.text_arguments) == (Calls.RENDERED, objects, texts)
 
 
+@pytest.mark.parametrize(
+    ("text", "tools"),
+    [
+        ("{{ tools | tojson }}" + SAY, True),
+        ("{% if messages[0].role == 'system' %}{{ tools | tojson }}{% endif %}" + SAY, True),
+        ("{{ 'You have tools.' if tools }}" + SAY, False),
+        ("{% for t in tools or [] %}{{ t.function.name }}{% endfor %}" + SAY, False),
+    ],
+)
+def test_whether_tools_are_told(text: str, tools: bool) -> None:
+    assert template(text).tooled.tools == tools
+
+
 def test_what_becomes_of_calls_that_a_template_does_not_write() -> None:
     assert template(SAY).plain.calls is Calls.RESULTS_ONLY
     assert (
