@@ -41,8 +41,8 @@ class Call:
         return found if isinstance(found, dict) else None
 
     def to_wire(self) -> ToolCall:
-        """For the next prompt; chat templates expect an object."""
-        return ToolCall(self.id, self.name, json.dumps(self.parsed() or {}, ensure_ascii=False))
+        """For the next prompt, as the model wrote it."""
+        return ToolCall(self.id, self.name, "".join(self.pieces) or "{}")
 
 
 class Turn:

@@ -41,6 +41,27 @@ def test_a_stream_says_the_same(full_client: OpenAI) -> None:
     assert chunks[-1].usage.prompt_tokens > 16
 
 
+@pytest.mark.parametrize("choice", ["auto", "required"])
+def test_agents_that_always_send_tools_are_served(full_client: OpenAI, choice: Any) -> None:
+    """Its template knows no tools: they are told in words, a past call and its picture too; a forced call is made."""
+    call = {"id": "c", "type": "function", "function": {"name": "look", "arguments": '{"at": "th'}}
+    answer = full_client.chat.completions.create(
+        model="demo-vision",
+        messages=[
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "Look!"},
+            {"role": "assistant", "content": None, "tool_calls": [call]},  # type: ignore[list-item]
+            {"role": "tool", "tool_call_id": "c", "content": [image_part("red_circle.png")]},  # type: ignore[list-item]
+            {"role": "user", "content": "What is in the picture?"},
+        ],
+        tools=[{"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {}}}}],
+        tool_choice=choice,
+        max_tokens=64,
+    )
+    calls = answer.choices[0].message.tool_calls or []
+    assert [call.function.name for call in calls if call.type == "function"] == ["look"] * (choice == "required")
+
+
 def test_usage_counts_the_tokens_of_pictures(full_client: OpenAI) -> None:
     def tokens(*parts: dict[str, Any]) -> int:
         answer = full_client.chat.completions.create(

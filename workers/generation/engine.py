@@ -92,8 +92,6 @@ class GenerationEngine(ABC):
 
     def _prepare_generate(self, work: Generate, blobs: Sequence[memoryview]) -> PreparedGenerate:
         facts = self._facts
-        if work.prompt.tools and self.loop.formats.calls_of(work) is None:
-            raise InvalidRequest("this model's chat template knows no tools", param="tools")
         callable_tools(work)
         read = self._read(work.prompt, blobs)
         prompts.check_length(read.tokens, facts.context, work.sampling.max_tokens, _names(work.prompt))

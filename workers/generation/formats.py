@@ -13,19 +13,27 @@ from workers.generation.output import RowOutput
 from workers.generation.reasoning.families import reasoning_format
 from workers.generation.reasoning.format import ReasoningFormat, ThoughtReader
 from workers.generation.reasoning.in_front import InFront
+from workers.generation.templates.template import ChatTemplate
+from workers.generation.templates.traits import ToolUse
 from workers.platform.sampling import SamplingParams
 
 _TAIL = 32  # tokens; a template that opens a thought does so at the very end
 
 
 class Formats:
-    """Chosen once a model, by the names of its YAML. `reasoning`, `calls` None: neither is looked for."""
+    """Chosen once a model, by the names of its YAML, with what its chat template takes.
+
+    `reasoning`, `calls` None: the model has none of its own, or they stay in the text.
+    """
 
     def __init__(
         self, tokenizer: Any, vocab: Vocabulary, eos: Iterable[int], reasoning_parser: str, tool_call_parser: str
     ) -> None:
         self.reasoning: ReasoningFormat | None = reasoning_format(reasoning_parser, tokenizer)
         self.calls: CallFormat | None = _call_format(tool_call_parser, tokenizer)
+        self._calls_stay = tool_call_parser == "none"
+        own = tool_call_parser if self._calls_stay else None if self.calls is None else self.calls.name
+        self.template = ChatTemplate(tokenizer, own)
         self._tokenizer = tokenizer
         self._vocab = vocab
         self._eos = frozenset(eos)
@@ -78,7 +86,9 @@ class Formats:
 
     def calls_of(self, work: Generate) -> CallFormat | None:
         """The format of a request's calls: any model can be made to call, in a format of ours if it has none."""
-        return GENERIC if self.calls is None and work.tool_choice == "required" else self.calls
+        if self._calls_stay:
+            return GENERIC if work.tool_choice == "required" else None
+        return GENERIC if self.template.tool_use is ToolUse.SPOKEN else self.calls
 
     def _thoughts(self, work: Generate, prompt_end: str) -> ThoughtReader | None:
         if self.reasoning is None or not work.parse_reasoning:

@@ -43,4 +43,5 @@ class TextEngine(GenerationEngine):
         )
 
     def _read(self, prompt: Prompt, blobs: Sequence[memoryview]) -> ReadPrompt:
-        return ReadPrompt(prompts.tokenize(prompt, self._loaded.tokenizer, self._loaded.vocab_size))
+        loaded = self._loaded
+        return ReadPrompt(prompts.tokenize(prompt, loaded.tokenizer, loaded.vocab_size, self.loop.formats.template))

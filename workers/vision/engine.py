@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from shared.messages import MediaPart, Prompt, Ready, Stats
+from shared.messages import Prompt, Ready, Stats
 from shared.spec import WorkerSpec
 from workers.engine import Progress
 from workers.generation import prompt as prompts
@@ -33,7 +33,6 @@ class VisionEngine(GenerationEngine):
         args = EngineArgs.from_spec(spec)
         progress("load", None, "weights")
         self._loaded = loaded = load(Path(args.model), args)
-        self._wants_parts = loaded.wants_parts()
         markers = [mark for marks in loaded.places.values() for mark in marks]
         self._reader = MediaReader(loaded.native_video, markers, spec.video_fps, spec.video_max_frames)
         self._builder = InputBuilder(loaded.processor, loaded.media_tokens, loaded.places)
@@ -55,25 +54,13 @@ class VisionEngine(GenerationEngine):
         )
 
     def _read(self, prompt: Prompt, blobs: Sequence[memoryview]) -> ReadPrompt:
-        has_media = any(isinstance(part, MediaPart) for message in prompt.messages for part in message.content)
-        decoded = self._reader.read(prompt.messages, blobs)
-        if not has_media:
-            return ReadPrompt(self._tokens(prompt))
-        shaped = [
-            prompts.shape(message, parts=at in decoded or self._wants_parts)
-            for at, message in enumerate(prompt.messages)
-        ]
-        conversation = self._reader.conversation(shaped, decoded)
-        text = prompts.render(prompt, self._loaded.tokenizer, conversation.messages)
-        return ReadPrompt(*self._builder.build(text, conversation))
-
-    def _tokens(self, prompt: Prompt) -> list[int]:
-        loaded = self._loaded
-        if not (prompt.messages and self._wants_parts):
-            return prompts.tokenize(prompt, loaded.tokenizer, loaded.vocab_size)
-        shaped = [prompts.shape(message, parts=True) for message in prompt.messages]
-        text = prompts.render(prompt, loaded.tokenizer, shaped)
-        return list(loaded.tokenizer.encode(text, add_special_tokens=prompt.add_special_tokens))
+        loaded, template = self._loaded, self.loop.formats.template
+        media = self._reader.read(prompt.messages, blobs)
+        if not media:
+            return ReadPrompt(prompts.tokenize(prompt, loaded.tokenizer, loaded.vocab_size, template))
+        folded = template.fold(prompt)
+        conversation = self._reader.conversation(folded.messages, template.shapes(folded, media=True), media)
+        return ReadPrompt(*self._builder.build(template.render(folded, conversation.messages), conversation))
 
     def stats(self) -> Stats:
         stats = super().stats()

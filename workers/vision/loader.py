@@ -61,19 +61,6 @@ class LoadedVision:
         """Whether the family reads video as such; the others get its frames as images."""
         return bool(self._ids("video")) and getattr(self.processor, "video_processor", None) is not None
 
-    def wants_parts(self) -> bool:
-        """Whether the chat template goes through a message's content part by part, and drops plain text."""
-        text = "a word"
-        return text not in self._rendered(text) and text in self._rendered([{"type": "text", "text": text}])
-
-    def _rendered(self, content: Any) -> str:
-        try:
-            messages = [{"role": "user", "content": content}]
-            return str(self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
-        except Exception:
-            # A template is a program that comes with the model; this shape it doesn't take.
-            return ""
-
     def _ids(self, kind: str) -> set[int]:
         """The folder's own; where it names none, the family's."""
         for place in (self.config, vars(self.model.config)):

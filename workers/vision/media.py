@@ -35,16 +35,16 @@ class MediaReader:
         self._max_frames = max_frames
         self._markers = tuple(markers)  # the model's own signs for a place where media stand
 
-    def read(self, messages: Sequence[ChatMessage], blobs: Sequence[memoryview]) -> dict[int, list[Any]]:
-        """The decoded media of each message that has some, in order. Raises InvalidRequest naming the part."""
-        found: dict[int, list[Any]] = {}
+    def read(self, messages: Sequence[ChatMessage], blobs: Sequence[memoryview]) -> dict[int, Any]:
+        """The decoded media by the blobs that their parts name. Raises InvalidRequest naming the part."""
+        found: dict[int, Any] = {}
         for at, message in enumerate(messages):
             for index, part in enumerate(message.content):
                 param = f"messages[{at}].content[{index}]"
                 if isinstance(part, TextPart):
                     self._check(part.text, param)
                 else:
-                    found.setdefault(at, []).append(self._decode(part, blobs[part.blob], param))
+                    found[part.blob] = self._decode(part, blobs[part.blob], param)
         return found
 
     def _check(self, text: str, param: str) -> None:
@@ -53,21 +53,26 @@ class MediaReader:
             if marker in text:
                 raise InvalidRequest(f"{param} contains {marker!r}, which this model reserves for media", param=param)
 
-    def conversation(self, shaped: list[dict[str, Any]], media: dict[int, list[Any]]) -> Conversation:
-        """Puts the media into the template's messages: `{"type": "image"}` and `{"type": "video"}` parts."""
-        has_images = any(not isinstance(one, Video) for many in media.values() for one in many)
+    def conversation(
+        self, messages: Sequence[ChatMessage], shaped: Sequence[dict[str, Any]], media: dict[int, Any]
+    ) -> Conversation:
+        """Puts the media into the template's messages: `{"type": "image"}` and `{"type": "video"}` parts.
+
+        `shaped` are `messages` in the template's shape, `media` what `read` found.
+        """
+        stills = not self._native_video or any(not isinstance(one, Video) for one in media.values())
         result = Conversation()
-        for at, message in enumerate(shaped):
-            waiting = iter(media.get(at, ()))
-            if isinstance(message["content"], list):
+        for message, shape in zip(messages, shaped, strict=True):
+            waiting = iter([media[part.blob] for part in message.content if isinstance(part, MediaPart)])
+            if isinstance(shape["content"], list):
                 parts: list[dict[str, Any]] = []
-                for part in message["content"]:
+                for part in shape["content"]:
                     if part["type"] == "text":
                         parts.append(part)
                     else:
-                        parts.extend(self._place(next(waiting), result, stills=has_images or not self._native_video))
-                message = {**message, "content": parts}
-            result.messages.append(message)
+                        parts.extend(self._place(next(waiting), result, stills))
+                shape = {**shape, "content": parts}
+            result.messages.append(shape)
         return result
 
     def _place(self, one: Any, result: Conversation, stills: bool) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from gateway.dialects.anthropic.server_tools import to_result_block, to_use_block
+from gateway.dialects.history import INVALID_JSON
 from gateway.mcp.events import (
     AnswerEvent,
     ServerCallArguments,
@@ -131,4 +132,4 @@ def _input(text: str) -> dict[str, Any]:
         found = json.loads(text or "{}")
     except ValueError:
         found = None
-    return found if isinstance(found, dict) else {"INVALID_JSON": text}
+    return found if isinstance(found, dict) else {INVALID_JSON: text}

@@ -6,7 +6,6 @@ one turn, as at Anthropic; many chat templates know no other order.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -29,11 +28,9 @@ from gateway.dialects.anthropic.schema import (
     ToolUseBlock,
 )
 from gateway.dialects.anthropic.validate import invalid, unsupported, validate
-from shared.errors import WrongModality
+from gateway.dialects.history import unseen
+from shared.errors import UnsupportedParameter, WrongModality
 from shared.messages import ChatMessage, MediaPart, TextPart, ToolCall
-
-# A tool's picture stays in an agent's history, where a refusal would end its session; so the model is told instead.
-UNSEEN = "[an image, which this model can't see]"
 
 # Claude Code's first system block holds a hash of its own, new with every request: no prefix would ever be found again.
 NOISE = "x-anthropic-billing-header:"
@@ -53,9 +50,12 @@ def to_messages(messages: Sequence[Message], images: ImageReader) -> tuple[ChatM
     found: list[ChatMessage] = []
     for index, message in enumerate(messages):
         at = f"messages.{index}"
-        if not message.content and not (message.role == "assistant" and index == len(messages) - 1):
-            raise invalid(at, "messages must have non-empty content, except for an assistant message at the end")
-        for one in _message(message, f"{at}.content", images):
+        if not message.content and message.role != "assistant":
+            raise invalid(at, "user and system messages must have non-empty content")
+        said = _message(message, f"{at}.content", images)
+        if not said and index < len(messages) - 1 and _is_empty_answer(message):
+            said = [ChatMessage("assistant")]
+        for one in said:
             _append(found, one)
     return tuple(found)
 
@@ -63,6 +63,10 @@ def to_messages(messages: Sequence[Message], images: ImageReader) -> tuple[ChatM
 def without_noise(text: str) -> str:
     """A system block's text as the prompt has it."""
     return text.partition("\n")[2] if text.startswith(NOISE) else text
+
+
+def _is_empty_answer(message: Message) -> bool:
+    return message.role == "assistant" and all(isinstance(block, TextBlock) for block in message.content)
 
 
 def _append(found: list[ChatMessage], message: ChatMessage) -> None:
@@ -130,7 +134,7 @@ def _assistant(blocks: Sequence[Block], at: str, start: int) -> list[ChatMessage
         elif isinstance(block, ThinkingBlock):
             thoughts += [block.thinking] if block.thinking else []
         elif isinstance(block, ToolUseBlock | McpToolUseBlock):
-            calls.append(ToolCall(block.id, block.name, json.dumps(block.input, ensure_ascii=False)))
+            calls.append(ToolCall(block.id, block.name, block.input))
         elif isinstance(block, McpToolResultBlock):
             results.append(_tool_message(block, [*(TextPart(one.text) for one in block.content or ())]))
         elif not isinstance(block, SilentBlock | ToolReferenceBlock):
@@ -147,7 +151,9 @@ def _result(block: ToolResultBlock, at: str, images: ImageReader) -> ChatMessage
         try:
             parts += _parts(one, f"{at}.content.{index}", images)
         except WrongModality:
-            parts.append(TextPart(UNSEEN))
+            parts.append(unseen("image"))
+        except UnsupportedParameter:
+            parts.append(unseen("file"))
     return _tool_message(block, parts)
 
 

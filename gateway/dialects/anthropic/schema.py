@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from gateway.dialects.openai.lenient import Lenient
+from gateway.dialects.history import Input
+from gateway.dialects.openai.lenient import WHOLE, Lenient
 
 INT64_MAX = 2**63 - 1
 
@@ -93,14 +94,14 @@ class ToolUseBlock(Lenient):
     type: Literal["tool_use"]
     id: str = Field(min_length=1)
     name: str = Field(min_length=1)
-    input: dict[str, Any]
+    input: Input
 
 
 class McpToolUseBlock(Lenient):
     type: Literal["mcp_tool_use"]
     id: str = Field(min_length=1)
     name: str = Field(min_length=1)
-    input: dict[str, Any]
+    input: Input
 
 
 def _as_blocks(value: Any) -> Any:
@@ -172,7 +173,7 @@ class ToolChoice(Lenient):
 
 class Thinking(Lenient):
     type: Literal["enabled", "adaptive", "between_tools", "disabled"]
-    budget_tokens: int | None = Field(None, ge=1, le=INT64_MAX)
+    budget_tokens: Annotated[int, Field(ge=1, le=INT64_MAX), WHOLE] | None = None
     display: Literal["summarized", "omitted"] | None = None
 
 
@@ -203,9 +204,9 @@ class CountRequest(Lenient):
 
 
 class MessagesRequest(CountRequest):
-    max_tokens: int = Field(ge=1, le=INT64_MAX)
+    max_tokens: Annotated[int, Field(ge=1, le=INT64_MAX), WHOLE]
     stream: bool | None = None
     stop_sequences: list[Annotated[str, Field(min_length=1)]] | None = Field(None, max_length=64)
     temperature: float | None = Field(None, ge=0, le=1)
     top_p: float | None = Field(None, ge=0, le=1)
-    top_k: int | None = Field(None, ge=0, le=INT64_MAX)
+    top_k: Annotated[int, Field(ge=0, le=INT64_MAX), WHOLE] | None = None

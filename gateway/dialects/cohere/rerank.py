@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from gateway.dialects.openai.lenient import Lenient
+from gateway.dialects.openai.lenient import WHOLE, Lenient
 from gateway.dialects.openai.parameters import Fate, refuse_unsupported, refused, table
 from gateway.dialects.openai.validate import validate
 from shared.errors import InternalError
@@ -57,7 +57,7 @@ class RerankRequest(Lenient):
     model: str | None = None
     query: Document = Field(min_length=1)
     documents: list[Document] = Field(min_length=1, max_length=MAX_DOCUMENTS)
-    top_n: int | None = Field(None, ge=1)
+    top_n: Annotated[int, Field(ge=1), WHOLE] | None = None
     return_documents: bool | None = None
 
 

@@ -16,9 +16,12 @@ from gateway.dialects.openai.fields import (
     SamplingFields,
     StreamFields,
     check_stream,
+    is_token_id,
     to_sampling,
+    to_token_ids,
     unsupported,
 )
+from gateway.dialects.openai.lenient import WHOLE
 from gateway.dialects.openai.parameters import PARAMETERS as CHAT_PARAMETERS
 from gateway.dialects.openai.parameters import Fate, Parameter, refuse_unsupported, refused, table
 from gateway.dialects.openai.structured import StructuredFields, to_grammar
@@ -39,10 +42,10 @@ class CompletionRequest(SamplingFields, StreamFields, StructuredFields):
 
     model: str = Field(min_length=1)
     prompt: Annotated[Any, WithJsonSchema(_PROMPT)]
-    max_tokens: int | None = Field(None, ge=0, le=INT64_MAX)
+    max_tokens: Annotated[int, Field(ge=0, le=INT64_MAX), WHOLE] | None = None
     echo: bool | None = None
-    logprobs: int | None = Field(None, ge=0, le=20)
-    best_of: int | None = None
+    logprobs: Annotated[int, Field(ge=0, le=20), WHOLE] | None = None
+    best_of: Annotated[int, WHOLE] | None = None
     add_special_tokens: bool | None = None
 
 
@@ -143,13 +146,13 @@ def client_param(request: CompletionRequest, index: int, param: str | None) -> s
     """What a worker's `prompt...` is in the client's request, of whose prompts it was number `index`."""
     if param is None or not param.startswith("prompt"):
         return param
-    several = isinstance(request.prompt, list) and bool(request.prompt) and not _is_token(request.prompt[0])
+    several = isinstance(request.prompt, list) and bool(request.prompt) and not is_token_id(request.prompt[0])
     return f"prompt[{index}]{param[len('prompt') :]}" if several else param
 
 
 # ------------------------------------------------------------------ the prompts
 def _prompts(value: Any, special: bool) -> tuple[Prompt, ...]:
-    if not isinstance(value, list) or (value and _is_token(value[0])):
+    if not isinstance(value, list) or (value and is_token_id(value[0])):
         return (_prompt(value, "prompt", special),)
     if not value:
         raise _empty("prompt")
@@ -167,13 +170,8 @@ def _prompt(value: Any, name: str, special: bool) -> Prompt:
         raise InvalidRequest(f"Invalid type for '{name}': expected a string or a list of token ids.", param=name)
     if not value:
         raise _empty(name)
-    if not all(map(_is_token, value)):
-        raise InvalidRequest(f"Invalid value for '{name}': token ids are integers from 0 to {2**31 - 1}.", param=name)
-    return Prompt(tokens=tuple(value))
-
-
-def _is_token(value: Any) -> bool:
-    return type(value) is int and 0 <= value < 2**31
+    tokens = to_token_ids(value, name)
+    return Prompt(tokens=tokens)
 
 
 def _empty(name: str) -> InvalidRequest:

@@ -14,7 +14,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, WithJsonSchema
 
-from gateway.dialects.openai.lenient import Lenient
+from gateway.dialects.openai.fields import is_token_id, to_token_ids
+from gateway.dialects.openai.lenient import WHOLE, Lenient
 from gateway.dialects.openai.parameters import Fate, refuse_unsupported, refused, table
 from gateway.dialects.openai.validate import validate
 from shared.errors import InternalError, InvalidRequest
@@ -49,7 +50,7 @@ class EmbeddingsRequest(Lenient):
     model: str | None = None
     input: Annotated[Any, WithJsonSchema(_SCHEMA)]
     encoding_format: Literal["float", "base64"] | None = None
-    dimensions: int | None = Field(None, ge=1, lt=2**31)
+    dimensions: Annotated[int, Field(ge=1, lt=2**31), WHOLE] | None = None
 
 
 def parse_embeddings(body: Mapping[str, Any]) -> EmbeddingsRequest:
@@ -64,7 +65,7 @@ def to_embed(request: EmbeddingsRequest, request_id: str) -> Embed:
 
 
 def _inputs(value: Any) -> tuple[EmbedInput, ...]:
-    if not isinstance(value, list) or (value and _is_token(value[0])):
+    if not isinstance(value, list) or (value and is_token_id(value[0])):
         return (_input(value, "input"),)
     if not value:
         raise _empty("input")
@@ -82,13 +83,8 @@ def _input(value: Any, name: str) -> EmbedInput:
         raise _empty(name)
     if isinstance(value, str):
         return EmbedInput(text=value)
-    if not all(map(_is_token, value)):
-        raise InvalidRequest(f"Invalid value for '{name}': token ids are integers from 0 to {2**31 - 1}.", param=name)
-    return EmbedInput(tokens=tuple(value))
-
-
-def _is_token(value: Any) -> bool:
-    return type(value) is int and 0 <= value < 2**31
+    tokens = to_token_ids(value, name)
+    return EmbedInput(tokens=tokens)
 
 
 def _empty(name: str) -> InvalidRequest:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from gateway.dialects.openai.lenient import Lenient
+from gateway.dialects.openai.lenient import WHOLE, Lenient, as_integer
 from shared.errors import InvalidRequest, UnsupportedParameter
 from shared.messages import Sampling
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 MAX_CHOICES = 32
 
-TokenId = Annotated[int, Field(ge=0, lt=2**31)]
-Count = Annotated[int, Field(ge=1, le=INT64_MAX)]
+TokenId = Annotated[int, Field(ge=0, lt=2**31), WHOLE]
+Count = Annotated[int, Field(ge=1, le=INT64_MAX), WHOLE]
 
 
 def _as_texts(value: Any) -> Any:
@@ -35,14 +36,14 @@ Bias = Annotated[float, Field(ge=-100, le=100)]
 class SamplingFields(Lenient):
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, ge=0, le=1)
-    top_k: int | None = Field(None, ge=-1, le=INT64_MAX)
+    top_k: Annotated[int, Field(ge=-1, le=INT64_MAX), WHOLE] | None = None
     min_p: float | None = Field(None, ge=0, le=1)
     presence_penalty: float | None = Field(None, ge=-2, le=2)
     frequency_penalty: float | None = Field(None, ge=-2, le=2)
     repetition_penalty: float | None = Field(None, gt=0, le=10)
-    seed: int | None = Field(None, ge=INT64_MIN, le=INT64_MAX)
-    n: int | None = Field(None, ge=1, le=MAX_CHOICES)
-    min_tokens: int | None = Field(None, ge=0, le=INT64_MAX)
+    seed: Annotated[int, Field(ge=INT64_MIN, le=INT64_MAX), WHOLE] | None = None
+    n: Annotated[int, Field(ge=1, le=MAX_CHOICES), WHOLE] | None = None
+    min_tokens: Annotated[int, Field(ge=0, le=INT64_MAX), WHOLE] | None = None
     stop: StopTexts | None = Field(None, max_length=64)
     stop_token_ids: list[TokenId] | None = None
     logit_bias: dict[str, Bias] | None = None
@@ -105,6 +106,18 @@ def to_sampling(request: SamplingFields, limit: int | None, logprobs: int | None
 
 def unsupported(param: str, note: str) -> UnsupportedParameter:
     return UnsupportedParameter(f"Unsupported parameter: '{param}' is not supported ({note}).", param=param)
+
+
+def is_token_id(value: Any) -> bool:
+    value = as_integer(value)
+    return type(value) is int and 0 <= value < 2**31
+
+
+def to_token_ids(values: Sequence[Any], param: str) -> tuple[int, ...]:
+    """Raises InvalidRequest."""
+    if not all(map(is_token_id, values)):
+        raise InvalidRequest(f"Invalid value for '{param}': token ids are integers from 0 to {2**31 - 1}.", param=param)
+    return tuple(map(as_integer, values))
 
 
 def _token_id(key: str) -> int:

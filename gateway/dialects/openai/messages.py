@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gateway.dialects.history import unseen
 from gateway.dialects.openai.media import MediaReader
 from gateway.dialects.openai.schema import (
     AssistantMessage,
     Function,
+    FunctionMessage,
     FunctionTool,
     InputMessage,
     MediaContent,
@@ -17,54 +19,65 @@ from gateway.dialects.openai.schema import (
     ToolMessage,
 )
 from gateway.dialects.schema_limits import check_tool_names, check_tool_schemas
-from shared.errors import InvalidRequest, UnsupportedParameter
+from shared.errors import InvalidRequest, UnsupportedParameter, WrongModality
 from shared.messages import ChatMessage, MediaPart, TextPart, Tool, ToolCall
 
 
 def to_messages(messages: Sequence[Message], media: MediaReader) -> tuple[ChatMessage, ...]:
-    """`media` reads the parts that are not text.
+    """`media` reads the parts that are not text. Raises WrongModality for media that the model does not read."""
+    found: list[ChatMessage] = []
+    for index, message in enumerate(messages):
+        found.append(_message(message, f"messages[{index}]", media, found))
+    return tuple(found)
 
-    Raises WrongModality for media that the model does not read, InvalidRequest for a turn that holds nothing.
-    """
-    return tuple(_message(message, f"messages[{index}]", media) for index, message in enumerate(messages))
 
-
-def _message(message: Message, at: str, media: MediaReader) -> ChatMessage:
+def _message(message: Message, at: str, media: MediaReader, before: Sequence[ChatMessage]) -> ChatMessage:
     if isinstance(message, AssistantMessage):
-        return _assistant(message, at, media)
-    content = _parts(message.content, at, media)
+        return _assistant(message, at, media, len(before))
     if isinstance(message, ToolMessage):
+        content = _parts(message.content or (), at, media, tell=True)
         return ChatMessage("tool", content, message.name, tool_call_id=message.tool_call_id)
-    return ChatMessage(_role(message), content, message.name)
+    if isinstance(message, FunctionMessage):
+        content = _parts(message.content or (), at, media, tell=True)
+        return ChatMessage("tool", content, message.name, tool_call_id=_called(message.name, before))
+    return ChatMessage(_role(message), _parts(message.content, at, media), message.name)
 
 
 def _role(message: InputMessage) -> str:
     return "system" if message.role == "developer" else message.role
 
 
-def _assistant(message: AssistantMessage, at: str, media: MediaReader) -> ChatMessage:
+def _assistant(message: AssistantMessage, at: str, media: MediaReader, index: int) -> ChatMessage:
+    """One that holds nothing is an empty turn: an answer may have been no more than a thought."""
     reasoning = message.reasoning if message.reasoning is not None else message.reasoning_content
-    calls = tuple(
-        ToolCall(call.id, call.function.name, call.function.arguments or "{}") for call in message.tool_calls or ()
-    )
+    calls = [ToolCall(call.id, call.function.name, call.function.arguments) for call in message.tool_calls or ()]
+    if message.function_call is not None and not calls:
+        calls.append(ToolCall(f"call_{index}", message.function_call.name, message.function_call.arguments))
     content = _parts(message.content or (), at, media)
     if message.content is None and message.refusal:
         content = (TextPart(message.refusal),)
-    if message.content is None and not (calls or content or reasoning):
-        raise InvalidRequest(
-            f"Invalid value for '{at}.content': an assistant message needs content or tool_calls.",
-            param=f"{at}.content",
-        )
-    return ChatMessage("assistant", content, message.name, reasoning, calls)
+    return ChatMessage("assistant", content, message.name, reasoning, tuple(calls))
 
 
-def _parts(parts: Sequence[Part], at: str, media: MediaReader) -> tuple[TextPart | MediaPart, ...]:
+def _called(name: str, before: Sequence[ChatMessage]) -> str:
+    """The id of the last call of a function."""
+    calls = (call for message in reversed(before) for call in reversed(message.tool_calls) if call.name == name)
+    return next((call.id for call in calls), f"call_{name}")
+
+
+def _parts(parts: Sequence[Part], at: str, media: MediaReader, tell: bool = False) -> tuple[TextPart | MediaPart, ...]:
+    """`tell`: words in the place of media that the model does not read."""
     found: list[TextPart | MediaPart] = []
     for index, part in enumerate(parts):
-        if isinstance(part, MediaContent):
-            found.append(media.read(part, f"{at}.content[{index}]"))
-        else:
+        if not isinstance(part, MediaContent):
             found.append(TextPart(part.refusal if isinstance(part, RefusalContent) else part.text))
+            continue
+        try:
+            found.append(media.read(part, f"{at}.content[{index}]"))
+        except WrongModality:
+            if not tell:
+                raise
+            found.append(unseen(part.type))
     return tuple(found)
 
 

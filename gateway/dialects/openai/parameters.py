@@ -43,7 +43,7 @@ _HONOURED = table(
     "openai",
     {
         "model": "id or alias of a hosted model",
-        "messages": "roles system, developer (read as system), user, assistant, tool",
+        "messages": "roles system, developer (read as system), user, assistant, tool, function; in any order",
         "temperature": "0 to 2; 0 is greedy",
         "top_p": "0 to 1; 0 keeps the likeliest token only",
         "n": "1 to 32 choices",
@@ -58,7 +58,7 @@ _HONOURED = table(
         "logprobs": "log-probabilities of the content's tokens",
         "top_logprobs": "0 to 20 alternatives a token; needs logprobs",
         "seed": "the same seed and parameters give the same answer on the same model",
-        "tools": "functions; strict: a call's arguments always match the schema",
+        "tools": "functions; strict: a call's arguments match the schema; in words where the template has none",
         "tool_choice": "none, auto, required, a function, or allowed_tools; a call that has to be made always parses",
         "parallel_tool_calls": "false: at most one call an answer",
         "response_format": "text, json_object or json_schema; the answer always matches, strict or not",

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 from pydantic_core import PydanticCustomError
 
+from gateway.dialects.history import Arguments
 from gateway.dialects.openai.fields import (
     INT64_MAX,
     INT64_MIN,
@@ -21,13 +22,13 @@ from gateway.dialects.openai.fields import (
     StreamOptions,
     TokenId,
 )
-from gateway.dialects.openai.lenient import Lenient
+from gateway.dialects.openai.lenient import WHOLE, Lenient
 from gateway.dialects.openai.structured import ResponseFormat, StructuredFields
 from gateway.dialects.openai.thinking import Effort, ThinkingFields
 
 __all__ = ["INT64_MAX", "INT64_MIN", "MAX_CHOICES", "Count", "Effort", "ResponseFormat", "StopTexts", "StreamOptions"]
 
-ROLES = ("system", "developer", "user", "assistant", "tool")
+ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 PARTS = ("text", "refusal", "image_url", "video_url", "input_audio", "audio_url", "file")
 
 
@@ -79,7 +80,7 @@ class VideoOptions(Lenient):
     """How a video is sampled: frames a second, and how many at most."""
 
     fps: float | None = Field(None, gt=0, le=1000)
-    max_frames: int | None = Field(None, ge=1, le=1_000_000)
+    max_frames: Annotated[int, Field(ge=1, le=1_000_000), WHOLE] | None = None
 
 
 def _as_url(value: Any) -> Any:
@@ -125,7 +126,7 @@ class InputAudioPart(Lenient):
 # ------------------------------------------------------------------ messages
 class FunctionCall(Lenient):
     name: str = Field(min_length=1)
-    arguments: str = "{}"
+    arguments: Arguments = "{}"
 
 
 class AssistantToolCall(Lenient):
@@ -150,18 +151,27 @@ class AssistantMessage(Lenient):
     reasoning: str | None = None
     reasoning_content: str | None = None
     tool_calls: list[AssistantToolCall] | None = None
+    function_call: FunctionCall | None = None
 
 
 class ToolMessage(Lenient):
     role: Literal["tool"]
-    content: Content
+    content: Content | None = None
     tool_call_id: str
     name: str | None = None
 
 
+class FunctionMessage(Lenient):
+    """The result of a `function_call`, from before there were `tool_calls`; neither has an id."""
+
+    role: Literal["function"]
+    content: Content | None = None
+    name: str
+
+
 def _message_tag(value: Any) -> str | None:
     role = value.get("role") if isinstance(value, dict) else getattr(value, "role", None)
-    if role in ("assistant", "tool"):
+    if role in ("assistant", "tool", "function"):
         return str(role)
     return "input" if isinstance(role, str) and role in ROLES else None
 
@@ -169,7 +179,8 @@ def _message_tag(value: Any) -> str | None:
 Message = Annotated[
     Annotated[InputMessage, Tag("input")]
     | Annotated[AssistantMessage, Tag("assistant")]
-    | Annotated[ToolMessage, Tag("tool")],
+    | Annotated[ToolMessage, Tag("tool")]
+    | Annotated[FunctionMessage, Tag("function")],
     Discriminator(_message_tag, custom_error_type="role", custom_error_message="role"),
 ]
 
@@ -196,7 +207,7 @@ class ChatRequest(SamplingFields, StreamFields, StructuredFields, ThinkingFields
     max_tokens: Count | None = None
     max_completion_tokens: Count | None = None
     logprobs: bool | None = None
-    top_logprobs: int | None = Field(None, ge=0, le=20)
+    top_logprobs: Annotated[int, Field(ge=0, le=20), WHOLE] | None = None
     tools: list[FunctionTool] | None = None
     tool_choice: str | dict[str, Any] | None = None
     parallel_tool_calls: bool | None = None

@@ -14,11 +14,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from gateway.dialects.openai.fields import INT64_MAX
-from gateway.dialects.openai.lenient import Lenient
+from gateway.dialects.openai.lenient import WHOLE, Lenient
 from shared.errors import InvalidRequest
 
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
-Budget = Annotated[int, Field(ge=-1, le=INT64_MAX)]
+Budget = Annotated[int, Field(ge=-1, le=INT64_MAX), WHOLE]
 
 BUDGETS = ("thinking_token_budget", "thinking_budget", "reasoning_budget_tokens", "max_thinking_tokens")
 

@@ -113,7 +113,9 @@ def _append(found: list[ChatMessage], message: ChatMessage) -> None:
 # ------------------------------------------------------------------ what each type says
 def _message(item: Item, at: str, media: MediaReader) -> list[ChatMessage]:
     message = validate(MessageItem, item, at)
-    content = to_parts(message.content, f"{at}.content", media)
+    if message.content is None and message.role != "assistant":
+        raise InvalidRequest(f"Missing required parameter: '{at}.content'.", param=f"{at}.content")
+    content = to_parts(message.content or (), f"{at}.content", media)
     return [ChatMessage(_ROLES.get(message.role, message.role), content)]
 
 
@@ -125,7 +127,7 @@ def _reasoning(item: Item, at: str, media: MediaReader) -> list[ChatMessage]:
 
 
 def _call(call_id: str, name: str, arguments: str) -> list[ChatMessage]:
-    return [ChatMessage("assistant", tool_calls=(ToolCall(call_id, name, arguments or "{}"),))]
+    return [ChatMessage("assistant", tool_calls=(ToolCall(call_id, name, arguments),))]
 
 
 def _function_call(item: Item, at: str, media: MediaReader) -> list[ChatMessage]:
@@ -152,7 +154,7 @@ def _patch_call(item: Item, at: str, media: MediaReader) -> list[ChatMessage]:
 
 def _output(item: Item, at: str, media: MediaReader) -> list[ChatMessage]:
     result = validate(CallOutputItem, item, at)
-    parts = to_parts(result.output, f"{at}.output", media, tell=True)
+    parts = to_parts(result.output or (), f"{at}.output", media, tell=True)
     return [ChatMessage("tool", parts, tool_call_id=result.call_id)]
 
 

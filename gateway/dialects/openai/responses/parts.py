@@ -7,6 +7,7 @@ import binascii
 import re
 from collections.abc import Sequence
 
+from gateway.dialects.history import unseen
 from gateway.dialects.openai.media import MediaReader
 from gateway.dialects.openai.responses.schema import FilePart, ImagePart, Item, RefusalPart, TextPart
 from gateway.dialects.openai.schema import MediaContent
@@ -16,7 +17,6 @@ from shared.errors import InvalidRequest, UnsupportedParameter, WrongModality
 
 MAX_FILE = 4 * 2**20  # characters of base64; more would stall every stream, and no model reads it
 _TEXT_FILE = re.compile(r"data:(text/[\w.+-]+|application/(json|xml|yaml|toml|x-yaml))(;[\w=-]+)*;base64,")
-_UNSEEN = "[an image or a sound, which this model can't perceive]"
 _TEXTS = ("input_text", "output_text", "text", "summary_text", "reasoning_text")
 
 
@@ -25,16 +25,16 @@ def to_parts(
 ) -> tuple[wire.TextPart | wire.MediaPart, ...]:
     """Raises InvalidRequest naming the part; WrongModality for media that the model does not read.
 
-    `tell`: words in the place of such media. They stay in an agent's history, where a refusal would end its session.
+    `tell`: words in the place of such media, and of files that are not read.
     """
     found: list[wire.TextPart | wire.MediaPart] = []
     for index, part in enumerate(parts):
         try:
             found.append(_part(part, f"{at}[{index}]", media))
-        except WrongModality:
+        except (WrongModality, UnsupportedParameter):
             if not tell:
                 raise
-            found.append(wire.TextPart(_UNSEEN))
+            found.append(unseen(str(part.get("type"))))
     return tuple(found)
 
 

@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
+from gateway.dialects.history import Arguments
 from gateway.dialects.openai.fields import INT64_MAX, INT64_MIN, Count, StopTexts
-from gateway.dialects.openai.lenient import Lenient
+from gateway.dialects.openai.lenient import WHOLE, Lenient
 from gateway.dialects.openai.thinking import Effort
 
 Summary = Literal["auto", "concise", "detailed"]
@@ -59,14 +60,16 @@ class FilePart(Lenient):
 
 # ------------------------------------------------------------------ items
 class MessageItem(Lenient):
+    """`content` null: an assistant's turn that holds nothing."""
+
     role: Literal["user", "assistant", "system", "developer"]
-    content: Parts
+    content: Parts | None
 
 
 class FunctionCallItem(Lenient):
     call_id: str = Field(min_length=1)
     name: str = Field(min_length=1)
-    arguments: str = "{}"
+    arguments: Arguments = "{}"
     namespace: str | None = None
 
 
@@ -79,7 +82,7 @@ class CustomCallItem(Lenient):
 
 class CallOutputItem(Lenient):
     call_id: str = Field(min_length=1)
-    output: Parts
+    output: Parts | None = None
 
 
 class ShellCallItem(Lenient):
@@ -115,7 +118,7 @@ class McpCallItem(Lenient):
     id: str = Field(min_length=1)
     server_label: str = Field(min_length=1)
     name: str = Field(min_length=1)
-    arguments: str = "{}"
+    arguments: Arguments = "{}"
     output: str | None = None
     error: Any = None
     approval_request_id: str | None = None
@@ -125,7 +128,7 @@ class ApprovalRequestItem(Lenient):
     id: str = Field(min_length=1)
     server_label: str = Field(min_length=1)
     name: str = Field(min_length=1)
-    arguments: str = "{}"
+    arguments: Arguments = "{}"
 
 
 class ApprovalResponseItem(Lenient):
@@ -230,13 +233,13 @@ class ResponsesRequest(InputRequest):
 
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, ge=0, le=1)
-    top_k: int | None = Field(None, ge=-1, le=INT64_MAX)
+    top_k: Annotated[int, Field(ge=-1, le=INT64_MAX), WHOLE] | None = None
     min_p: float | None = Field(None, ge=0, le=1)
     presence_penalty: float | None = Field(None, ge=-2, le=2)
     frequency_penalty: float | None = Field(None, ge=-2, le=2)
     repetition_penalty: float | None = Field(None, gt=0, le=10)
-    seed: int | None = Field(None, ge=INT64_MIN, le=INT64_MAX)
+    seed: Annotated[int, Field(ge=INT64_MIN, le=INT64_MAX), WHOLE] | None = None
     stop: StopTexts | None = Field(None, max_length=64)
     ignore_eos: bool | None = None
-    top_logprobs: int | None = Field(None, ge=0, le=20)
-    thinking_token_budget: int | None = Field(None, ge=0, le=INT64_MAX)
+    top_logprobs: Annotated[int, Field(ge=0, le=20), WHOLE] | None = None
+    thinking_token_budget: Annotated[int, Field(ge=0, le=INT64_MAX), WHOLE] | None = None

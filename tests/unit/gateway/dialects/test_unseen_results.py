@@ -10,6 +10,7 @@ from gateway.dialects.anthropic.media import ImageReader
 from gateway.dialects.anthropic.messages import to_messages
 from gateway.dialects.anthropic.schema import MessagesRequest
 from gateway.dialects.openai.media import MediaReader
+from gateway.dialects.openai.request import parse_chat, to_generate
 from gateway.dialects.openai.responses.items import to_messages as from_items
 from shared.errors import WrongModality
 from shared.messages import MediaPart, TextPart
@@ -57,7 +58,7 @@ def test_responses_tells_the_model_where_the_picture_was() -> None:
     (message,) = responses({"type": "function_call_output", "call_id": "c", "output": output}, MediaReader())
     assert message.content == (
         TextPart("a"),
-        TextPart("[an image or a sound, which this model can't perceive]"),
+        TextPart("[an image, which this model can't see]"),
         TextPart("b"),
     )
 
@@ -70,6 +71,52 @@ def test_responses_shows_what_a_model_sees_and_tells_the_rest() -> None:
     first, told, second = message.content
     assert (first.blob, second.blob, len(media.sources)) == (0, 1, 2)
     assert isinstance(told, TextPart)
+
+
+DIALECTS = [
+    lambda: chat([{"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}}]),
+    lambda: responses({"type": "function_call_output", "call_id": "c", "output": [INPUT_IMAGE]}, MediaReader()),
+    lambda: anthropic(result(IMAGE), ImageReader()),
+]
+
+
+def chat(content: list[dict[str, Any]], role: str = "tool", media: MediaReader | None = None) -> Any:
+    message = {"role": role, "content": content} | ({"tool_call_id": "t"} if role == "tool" else {"name": "f"})
+    body = {"model": "m", "messages": [message]}
+    return to_generate(parse_chat(body), "r", media).prompt.messages
+
+
+@pytest.mark.parametrize("read", DIALECTS)
+def test_every_dialect_tells_in_the_same_words(read: Any) -> None:
+    (message,) = read()
+    assert message.content == (TextPart("[an image, which this model can't see]"),)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [("video_url", "a video"), ("input_audio", "a sound"), ("audio_url", "a sound"), ("file", "a file")],
+)
+@pytest.mark.parametrize("role", ["tool", "function"])
+def test_chat_tells_the_model_of_all_kinds(kind: str, words: str, role: str) -> None:
+    (message,) = chat([{"type": "text", "text": "see"}, {"type": kind, kind: {}}], role)
+    assert message.content[0] == TextPart("see")
+    assert message.content[1].text.startswith(f"[{words}, which this model can't")
+
+
+def test_chat_shows_it_to_a_model_that_sees() -> None:
+    media = MediaReader(("image",))
+    (message,) = chat([{"type": "image_url", "image_url": {"url": "data:,"}}], media=media)
+    assert message.content == (MediaPart("image", 0),)
+
+
+def test_a_file_that_is_not_read_is_told_of_too() -> None:
+    told = TextPart("[a file, which this model can't read]")
+    file = {"type": "input_file", "file_data": "data:application/pdf;base64,aGk=", "filename": "a.pdf"}
+    (message,) = responses({"type": "function_call_output", "call_id": "c", "output": [file]}, MediaReader())
+    assert message.content == (told,)
+    pdf = {"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": PNG}}
+    (message,) = anthropic(result(pdf), ImageReader())
+    assert message.content == (told,)
 
 
 def test_responses_refuses_the_users_own() -> None:

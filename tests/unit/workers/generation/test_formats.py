@@ -20,7 +20,7 @@ from shared.messages import (
     TextPart,
     ToolCallDelta,
 )
-from tests.models import byte_level_tokenizer, write_tokenizer
+from tests.models import TEMPLATE, byte_level_tokenizer, write_tokenizer
 from tests.text_driver import WEATHER
 from workers.generation.detokenizer import Vocabulary
 from workers.generation.formats import Formats
@@ -32,10 +32,12 @@ HARMONY = ("<|start|>", "<|end|>", "<|message|>", "<|channel|>", "<|constrain|>"
 class Model:
     """A tokenizer with special tokens of its own, and the formats chosen for it."""
 
-    def __init__(self, folder: Path, special: tuple[str, ...] = (), **names: str) -> None:
+    def __init__(
+        self, folder: Path, special: tuple[str, ...] = (), template: str | None = TEMPLATE, **names: str
+    ) -> None:
         tokenizer = byte_level_tokenizer()
         tokenizer.add_special_tokens([AddedToken(token, special=True) for token in special])
-        write_tokenizer(folder, tokenizer)
+        write_tokenizer(folder, tokenizer, template)
         self.tokenizer: Any = load_tokenizer(folder)
         self.eos = frozenset(self.ids("<|im_end|>" if "<|call|>" not in special else "<|call|>"))
         chosen = {"reasoning_parser": "auto", "tool_call_parser": "auto"} | names
@@ -110,6 +112,13 @@ def test_thoughts_and_calls_are_left_in_the_text_on_demand(qwen: Model) -> None:
 
 def test_without_tools_there_are_no_calls(qwen: Model) -> None:
     assert qwen.told(CALL, tools=False) == [("text", CALL)]
+
+
+def test_calls_of_a_model_whose_template_knows_none_are_read(tmp_path: Path) -> None:
+    model = Model(tmp_path, template="{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}")
+    assert "tools" not in model.formats.capabilities
+    assert model.told(f"Let me see.{CALL}") == [("text", "Let me see."), ("call", 'get_weather{"city": "Bern"}')]
+    assert model.told(CALL, tools=False) == [("text", CALL)]
 
 
 def test_one_call_is_enough_on_demand(qwen: Model) -> None:

@@ -11,7 +11,8 @@ from shared.errors import ContextLengthExceeded, InvalidRequest
 from shared.messages import ChatMessage, MediaPart, Prompt, TextPart, ToolCall
 from tests.models import VOCAB, write_tokenizer
 from tests.text_driver import WEATHER
-from workers.generation.prompt import check_length, render, tokenize
+from workers.generation.prompt import check_length, tokenize
+from workers.generation.templates.template import ChatTemplate
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +27,14 @@ def with_template(folder: Path, template: str | None) -> Any:
     return load_tokenizer(folder)
 
 
+def render(prompt: Prompt, tokenizer: Any) -> str:
+    return ChatTemplate(tokenizer, "hermes").write(prompt)
+
+
+def tokens(prompt: Prompt, tokenizer: Any) -> list[int]:
+    return tokenize(prompt, tokenizer, VOCAB, ChatTemplate(tokenizer, "hermes"))
+
+
 def user(*parts: str, **more: Any) -> ChatMessage:
     return ChatMessage("user", tuple(TextPart(part) for part in parts), **more)
 
@@ -35,7 +44,7 @@ def test_a_chat_is_written_by_the_models_template(tokenizer: Any) -> None:
     assert render(prompt, tokenizer) == (
         "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nhi\nthere<|im_end|>\n<|im_start|>assistant\n"
     )
-    assert tokenizer.decode(tokenize(prompt, tokenizer, VOCAB)) == render(prompt, tokenizer)
+    assert tokenizer.decode(tokens(prompt, tokenizer)) == render(prompt, tokenizer)
 
 
 def test_no_generation_prompt_on_demand(tokenizer: Any) -> None:
@@ -96,14 +105,14 @@ def test_a_request_needs_one_name_for_thinking(
 
 
 def test_text_and_tokens_are_taken_as_they_are(tokenizer: Any) -> None:
-    assert tokenize(Prompt(text="ab"), tokenizer, VOCAB) == tokenizer.encode("ab")
-    assert tokenize(Prompt(tokens=(5, VOCAB - 1)), tokenizer, VOCAB) == [5, VOCAB - 1]
+    assert tokens(Prompt(text="ab"), tokenizer) == tokenizer.encode("ab")
+    assert tokens(Prompt(tokens=(5, VOCAB - 1)), tokenizer) == [5, VOCAB - 1]
 
 
 @pytest.mark.parametrize("token", [-1, VOCAB])
 def test_a_token_outside_of_the_vocabulary_is_refused(tokenizer: Any, token: int) -> None:
     with pytest.raises(InvalidRequest, match=f"token id {token} is not in the vocabulary") as error:
-        tokenize(Prompt(tokens=(5, token)), tokenizer, VOCAB)
+        tokens(Prompt(tokens=(5, token)), tokenizer)
     assert error.value.param == "prompt[1]"
 
 

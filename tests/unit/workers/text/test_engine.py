@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from shared.messages import (
     Detokenize,
     Failed,
     Finished,
+    Generate,
     Prompt,
     TextDelta,
     TextPart,
@@ -21,6 +23,7 @@ from shared.messages import (
 from tests.models import CONTEXT, VOCAB
 from tests.text_driver import WEATHER, Driver, made_up
 from workers.generation.schedule import GROUP_OVERHEAD
+from workers.generation.templates.traits import ToolUse
 
 Make = Callable[..., Driver]
 
@@ -304,11 +307,12 @@ def test_detokenize_refuses_what_is_no_token(driver: Make) -> None:
     assert error.value.param == "tokens[1]"
 
 
-def test_tools_are_refused_where_the_parser_is_off(driver: Make) -> None:
-    d = driver(tool_parser="none")
-    with pytest.raises(InvalidRequest) as error:
-        d.admit("it", Prompt(chat("hi").messages, tools=(WEATHER,)))
-    assert error.value.param == "tools"
+def test_calls_stay_in_the_text_where_the_parser_is_off(driver: Make) -> None:
+    formats = driver(tool_parser="none").engine.loop.formats
+    work = Generate("it", Prompt(chat("hi").messages, tools=(WEATHER,)))
+    assert formats.calls_of(work) is None
+    assert formats.template.tool_use is ToolUse.NATIVE
+    assert formats.calls_of(replace(work, tool_choice="required")) is not None
 
 
 def test_the_yaml_gives_defaults_that_a_request_overrides(folder: Callable[[str], Path]) -> None:

@@ -25,6 +25,7 @@ from shared.messages import (
     TextPart,
     Tokens,
     Tool,
+    ToolCall,
 )
 from tests.vision_driver import TOKENS, EngineDriver
 from tests.vision_folder import CONTEXT
@@ -215,8 +216,9 @@ def test_messages_without_media_stay_text_where_the_template_takes_it(
     d = eyes()
     given: list[Any] = []
     monkeypatch.setattr(
-        "workers.generation.prompt.render",
-        lambda prompt, tokenizer, messages: given.extend(messages) or "<|vision_start|><|image_pad|><|vision_end|>?",
+        d.engine.loop.formats.template,
+        "render",
+        lambda prompt, messages: given.extend(messages) or "<|vision_start|><|image_pad|><|vision_end|>?",
     )
     d.prepare([says("Be brief.", role="system"), says(image(), "?")], [picture()])
     assert [type(message["content"]) for message in given] == [str, list]
@@ -282,8 +284,21 @@ def test_what_a_processor_cannot_take_is_the_requests_fault(eyes: Eyes) -> None:
     assert raised.value.param == "messages"
 
 
-def test_tools_need_a_template_that_knows_them(eyes: Eyes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(eyes().engine.loop.formats, "calls", None)
-    with pytest.raises(InvalidRequest) as raised:
-        eyes().prepare([says("Hi")], tools=(Tool("weather"),))
-    assert raised.value.param == "tools"
+def test_tools_are_described_where_the_template_knows_none(eyes: Eyes) -> None:
+    d = eyes()
+    plain = d.prepare([says(image(), "Hi")], [picture()])
+    told = d.prepare([says(image(), "Hi")], [picture()], tools=(Tool("weather"),))
+    text = d.engine._loaded.tokenizer.decode([token for token in told.tokens if token >= 0])
+    assert "<tools>" in text
+    assert '"name": "weather"' in text
+    assert len(told.media.runs) == len(plain.media.runs) == 1
+
+
+def test_media_of_results_keep_their_order_in_spoken_turns(eyes: Eyes) -> None:
+    d = eyes()
+    calls = ChatMessage("assistant", tool_calls=(ToolCall("a", "look", "{}"), ToolCall("b", "look", "{}")))
+    one, two = (ChatMessage("tool", (image(at),), tool_call_id=name) for at, name in ((1, "a"), (0, "b")))
+    blobs = [picture(), picture("blue")]
+    history = d.prepare([says("Hi"), calls, one, two, says("And?")], blobs, tools=(Tool("look"),))
+    plain = d.prepare([says(image(1), image(0), "?")], blobs)
+    assert [name for _, _, name in history.media.runs] == [name for _, _, name in plain.media.runs]

@@ -40,7 +40,6 @@ def test_what_is_loaded(vision_folder: Callable[[str], Path]) -> None:
     assert loaded.media_tokens == {ids("<|image_pad|>"), ids("<|video_pad|>")}
     assert loaded.places == {"image": ("<|image_pad|>",), "video": ("<|video_pad|>",)}
     assert loaded.native_video
-    assert not loaded.wants_parts()
     assert "torch" not in sys.modules
     size = (vision_folder("qwen2_vl") / "model.safetensors").stat().st_size
     assert size - 65536 < loaded.weights < size
@@ -50,7 +49,6 @@ def test_what_differs_in_a_family_without_video(vision_folder: Callable[[str], P
     loaded = load(vision_folder("gemma3"), args(context=100))
     assert loaded.places == {"image": ("<soft>", "<image>"), "video": ()}
     assert not loaded.native_video
-    assert loaded.wants_parts()
     assert loaded.context == 100
 
 
@@ -78,22 +76,6 @@ def test_a_template_outside_of_the_tokenizers_config(own: Path, place: str) -> N
     assert loaded.tokenizer.has_chat_template
     text = loaded.tokenizer.apply_chat_template([{"role": "user", "content": "Hi"}], tokenize=False)
     assert "<|im_start|>user\nHi" in text
-
-
-@pytest.mark.parametrize(
-    ("template", "wanted"),
-    [
-        (TEMPLATE, False),
-        ("{% for m in messages %}{{ m.content }}{% endfor %}", False),
-        ("{{ tools[0].type }}{% for m in messages %}{{ m.content }}{% endfor %}", False),
-        ("{% for m in messages %}{% for c in m.content %}{{ c.text }}{% endfor %}{% endfor %}", True),
-        ("{% for m in messages %}{{ m['content'][0]['text'] }}{% endfor %}", True),
-        ("{{ raise_exception('never') }}", False),
-    ],
-)
-def test_whether_a_template_wants_parts_is_found_out_by_trying(own: Path, template: str, wanted: bool) -> None:
-    edit(own / "tokenizer_config.json", chat_template=template)
-    assert load(own, args()).wants_parts() == wanted
 
 
 # ------------------------------------------------------------------ folders that can't be hosted

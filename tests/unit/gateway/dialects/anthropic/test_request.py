@@ -277,7 +277,7 @@ def test_counting_reads_the_same_prompt():
         ({"messages": [user(USE)]}, "messages.0.content.0: 'tool_use' blocks can't be in user messages"),
         ({"messages": [HI, assistant(RESULT), HI]}, "messages.1.content.0: 'tool_result' blocks"),
         ({"messages": [{"role": "system", "content": [USE]}, HI]}, "messages.0.content.0: 'tool_use' blocks"),
-        ({"messages": [HI, assistant(), HI]}, "messages.1: "),
+        ({"messages": [HI, assistant(text("x")), {"role": "user", "content": []}]}, "messages.2: "),
         ({"messages": [HI, assistant(USE)]}, "tool_result"),
         ({"messages": [user({"type": "document", "source": {"type": "base64"}})]}, "documents of type 'base64'"),
         ({"messages": [user({"type": "document", "source": {"type": "text"}})]}, "messages.0.content.0.source.data"),

@@ -49,9 +49,38 @@ def test_a_refusal_is_text():
 
 
 def test_an_assistant_turn_that_holds_nothing():
+    for content in (None, [], ""):
+        (_, empty) = prompt([{"role": "user", "content": "hi"}, {"role": "assistant", "content": content}]).messages
+        assert "".join(part.text for part in empty.content) == ""
+        assert (empty.role, empty.tool_calls) == ("assistant", ())
+
+
+def test_functions_of_old_are_calls_and_results():
+    given = [
+        {"role": "user", "content": "x"},
+        {"role": "assistant", "content": None, "function_call": {"name": "f", "arguments": '{"x": 1}'}},
+        {"role": "function", "name": "f", "content": "21"},
+        {"role": "assistant", "function_call": {"name": "g"}},
+        {"role": "function", "name": "g", "content": None},
+        {"role": "function", "name": "lost", "content": "?"},
+    ]
+    assert prompt(given).messages[1:] == (
+        ChatMessage("assistant", tool_calls=(ToolCall("call_1", "f", '{"x": 1}'),)),
+        ChatMessage("tool", (TextPart("21"),), "f", tool_call_id="call_1"),
+        ChatMessage("assistant", tool_calls=(ToolCall("call_3", "g", "{}"),)),
+        ChatMessage("tool", (), "g", tool_call_id="call_3"),
+        ChatMessage("tool", (TextPart("?"),), "lost", tool_call_id="call_lost"),
+    )
+
+
+def test_a_tools_result_may_be_nothing():
+    assert prompt([{"role": "tool", "content": None, "tool_call_id": "c"}]).messages[0].content == ()
+
+
+def test_a_function_needs_a_name():
     with pytest.raises(InvalidRequest) as caught:
-        prompt([{"role": "user", "content": "hi"}, {"role": "assistant", "content": None}])
-    assert caught.value.param == "messages[1].content"
+        prompt([{"role": "function", "content": "21"}])
+    assert caught.value.param == "messages[0].name"
 
 
 @pytest.mark.parametrize("kind", ["image_url", "video_url", "input_audio", "audio_url", "file"])

@@ -1,0 +1,1 @@
+"""What a model's chat template takes, learnt once, and conversations brought into that shape."""
