@@ -6,6 +6,7 @@ from enum import Enum
 from typing import Any
 
 import mlx.core as mx
+from mlx_vlm.models.cache import make_prompt_cache
 
 
 class Layout(Enum):
@@ -30,15 +31,25 @@ class Layout(Enum):
 
 
 def layout_of(language: Any) -> Layout:
-    """Of a family's language model; NONE where it has no `get_rope_index` or answers in no known shape."""
+    """Of a family's language model; NONE where it has no `get_rope_index` or takes no known shape.
+
+    What `get_rope_index` answers for text alone need not be what it answers for pictures: Qwen's have three axes then.
+    So the layouts are tried, the usual one first.
+    """
     if not hasattr(language, "get_rope_index"):
         return Layout.NONE
-    ids = mx.array([[0, 1, 2, 3, 4]])
-    positions, _ = language.get_rope_index(ids, attention_mask=mx.ones_like(ids))
-    known = {
-        (3, 1, 5): Layout.AXES_ROWS_TOKENS,
-        (1, 1, 5): Layout.AXES_ROWS_TOKENS,
-        (1, 5): Layout.ROWS_TOKENS,
-        (1, 5, 3): Layout.ROWS_TOKENS_AXES,
-    }
-    return known.get(positions.shape, Layout.NONE)
+    layouts = (Layout.AXES_ROWS_TOKENS, Layout.ROWS_TOKENS_AXES, Layout.ROWS_TOKENS)
+    return next((layout for layout in layouts if _takes(language, layout)), Layout.NONE)
+
+
+def _takes(language: Any, layout: Layout) -> bool:
+    """Whether a prompt of a few tokens, and then one token, give logits with positions in this layout."""
+    caches = make_prompt_cache(language)
+    try:
+        for start, ids in ((0, mx.array([[0, 1, 2, 3, 4]])), (5, mx.array([[5]]))):
+            positions = layout.spread(mx.arange(start, start + ids.shape[1])[None])
+            mx.eval(language(ids, cache=caches, position_ids=positions).logits)
+    except Exception:
+        # The family's own code, given a shape that it may not know.
+        return False
+    return True
