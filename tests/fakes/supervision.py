@@ -90,8 +90,11 @@ class FakeCapacity:
     def worker_leaving(self, model: str, identity: str) -> None:
         self.calls.append(("leaving", identity))
 
-    def worker_lost(self, model: str, identity: str, message: str, code: str = "worker_lost") -> None:
+    def worker_lost(
+        self, model: str, identity: str, message: str, code: str = "worker_lost", *, blame: bool = True
+    ) -> None:
         self.calls.append(("lost", identity, code))
+        self.blamed = blame
 
     def close_model(self, model: str, refusal: Refusal) -> None:
         self.calls.append(("close", model))
