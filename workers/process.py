@@ -53,9 +53,12 @@ class _Worker:
     """The link and the runtime, and the ways in which they end."""
 
     def __init__(self, spec: WorkerSpec, host: Host, activity: Callable[[], Hashable]) -> None:
-        watched = lambda: None if self._runtime.loading else activity()  # noqa: E731
-        self._link = Link(spec, self._deliver, on_broken=lambda: _exit(1), activity=watched)
+        self._activity = activity
+        self._link = Link(spec, self._deliver, on_broken=lambda: _exit(1), activity=self._watch)
         self._runtime = Runtime(spec, host, self._link)
+
+    def _watch(self) -> Hashable:
+        return None if self._runtime.loading else self._activity()
 
     def run(self) -> int:
         self._link.start()

@@ -83,6 +83,7 @@ class FakeCapacity:
     def __init__(self) -> None:
         self.calls: list[tuple[object, ...]] = []
         self.refusal: Refusal | None = None
+        self.blamed = True  # the last loss
 
     def worker_ready(self, model: str, identity: str, limit: int) -> None:
         self.calls.append(("ready", identity, limit))

@@ -2,7 +2,25 @@
 
 import pytest
 
-from shared.lifecycle import BACKOFF_LAST, CRASH_WINDOW, Event, IllegalTransition, State, advance, backoff, gives_up
+from shared.lifecycle import (
+    BACKOFF_LAST,
+    FORGIVEN_AFTER,
+    QUARANTINE_FIRST,
+    QUARANTINE_LAST,
+    Cause,
+    Death,
+    Event,
+    IllegalTransition,
+    Quarantine,
+    Record,
+    Restart,
+    State,
+    advance,
+    backoff,
+    decide,
+)
+
+FAULT, KILLED, TERMINATED, CONFIG = Cause.FAULT, Cause.KILLED, Cause.TERMINATED, Cause.CONFIG
 
 
 def walk(state: State, *events: Event) -> State:
@@ -70,8 +88,68 @@ def test_backoff_doubles_up_to_a_minute() -> None:
     assert backoff(500) == BACKOFF_LAST
 
 
-def test_three_crashes_in_ten_minutes_are_too_many() -> None:
-    assert not gives_up([0, 1], now=2)
-    assert gives_up([0, 1, 2], now=2)
-    assert gives_up([0, 1, CRASH_WINDOW], now=CRASH_WINDOW)
-    assert not gives_up([0, 1, CRASH_WINDOW + 0.5], now=CRASH_WINDOW + 0.5)
+def after(*deaths: Death, record: Record | None = None) -> tuple[Record, Restart | Quarantine]:
+    record = record or Record()
+    decision: Restart | Quarantine = Restart(0)
+    for death in deaths:
+        record = record.after(death)
+        decision = decide(record, death.cause)
+    return record, decision
+
+
+def test_pauses_grow_while_service_is_short() -> None:
+    pauses = []
+    record = Record()
+    for _ in range(9):
+        record, decision = after(Death(FAULT, served=1.0), record=record)
+        assert isinstance(decision, Restart)
+        pauses.append(decision.seconds)
+    assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+
+
+def test_who_served_for_long_starts_again_at_a_second() -> None:
+    record, _ = after(*[Death(FAULT, 1.0)] * 9)
+    _, decision = after(Death(FAULT, 9 * FORGIVEN_AFTER), record=record)
+    assert decision == Restart(1)
+    _, decision = after(Death(FAULT, 3 * FORGIVEN_AFTER), record=record)
+    assert decision == Restart(60)
+    _, decision = after(Death(FAULT, 6 * FORGIVEN_AFTER), record=record)
+    assert decision == Restart(8)
+
+
+def test_a_worker_that_was_ready_is_never_lost() -> None:
+    record = Record()
+    for served in [0.0, None, None, 0.1, None, None] * 20:  # two failed starts, then it is ready again
+        record, decision = after(Death(FAULT, served), record=record)
+        assert isinstance(decision, Restart)
+        assert decision.seconds <= BACKOFF_LAST
+
+
+def test_three_failed_starts_in_a_row_are_quarantine() -> None:
+    assert after(*[Death(FAULT, None)] * 2)[1] == Restart(2)
+    assert after(*[Death(FAULT, None)] * 3)[1] == Quarantine(QUARANTINE_FIRST)
+    assert after(*[Death(KILLED, None)] * 3)[1] == Quarantine(QUARANTINE_FIRST)  # it may never fit
+    assert after(Death(FAULT, 900.0), *[Death(FAULT, None)] * 3)[1] == Quarantine(QUARANTINE_FIRST)
+
+
+def test_kills_from_outside_lose_nothing() -> None:
+    assert after(*[Death(TERMINATED, None)] * 50)[1] == Restart(1)
+    assert after(*[Death(TERMINATED, 3.0)] * 50)[1] == Restart(1)
+    assert after(Death(FAULT, 1.0), *[Death(KILLED, None)] * 50)[1] == Restart(BACKOFF_LAST)
+
+
+def test_a_configuration_that_cannot_work_is_not_tried_again_at_once() -> None:
+    assert after(Death(CONFIG, None))[1] == Quarantine(QUARANTINE_FIRST)
+
+
+def test_a_quarantine_is_followed_by_one_try_and_a_longer_one() -> None:
+    record, decision = after(*[Death(FAULT, None)] * 3)
+    waits = []
+    for _ in range(6):
+        assert isinstance(decision, Quarantine)
+        waits.append(decision.seconds)
+        record, decision = after(Death(FAULT, None), record=record.in_quarantine())
+    assert waits == [600, 1200, 2400, 4800, QUARANTINE_LAST, QUARANTINE_LAST]
+    record, decision = after(Death(FAULT, 1.0), record=record)  # a start that worked ends the row
+    assert isinstance(decision, Restart)
+    assert (record.failed_starts, record.quarantines) == (0, 0)
