@@ -23,6 +23,7 @@ class Charge:
     def __init__(self, name: str) -> None:
         self.name = name
         self.state = State.STOPPED
+        self.pause_left = 0.0
         self.calls: list[str] = []
         self.may_stop = asyncio.Event()
         self.may_stop.set()
