@@ -60,7 +60,8 @@ _TABLE: dict[tuple[State, Event], State] = {
 
 BACKOFF_FIRST = 1.0  # seconds
 BACKOFF_LAST = 60.0
-FORGIVEN_AFTER = 5.0  # seconds of service that make up for one crash
+FORGIVEN_AFTER = 3.0  # seconds of service that make up for one crash
+KILL_COUNTS = 0.5  # of a crash: it may have been anybody
 FAILED_STARTS = 3  # in a row
 QUARANTINE_FIRST = 600.0  # seconds
 QUARANTINE_LAST = 7200.0
@@ -99,21 +100,21 @@ class Death:
 class Record:
     """What the deaths so far have left: counts, so that it never grows."""
 
-    crashes: int = 0  # not made up for by service
+    crashes: float = 0.0  # not made up for by service
     failed_starts: int = 0  # in a row
     quarantines: int = 0  # in a row
     was_ready: bool = False  # ever
 
     def after(self, death: Death) -> Record:
         """1. Service makes up for earlier crashes, and shows that the worker can start.
-        2. A termination is nobody's fault.
+        2. A termination is nobody's fault, a kill perhaps not the worker's.
         3. One that was killed while it loaded is no failed start where loading has worked before.
         """
         crashes, failed, quarantines = self.crashes, self.failed_starts, self.quarantines
         if death.served is not None:
-            crashes, failed, quarantines = max(0, crashes - int(death.served / FORGIVEN_AFTER)), 0, 0
+            crashes, failed, quarantines = max(0.0, crashes - death.served / FORGIVEN_AFTER), 0, 0
         if death.cause is not Cause.TERMINATED:
-            crashes += 1
+            crashes += KILL_COUNTS if death.cause is Cause.KILLED else 1
             excused = death.cause is Cause.KILLED and self.was_ready
             failed += death.served is None and not excused
         return Record(crashes, failed, quarantines, self.was_ready or death.served is not None)
@@ -144,6 +145,6 @@ def decide(record: Record, cause: Cause) -> Restart | Quarantine:
     return Restart(backoff(record.crashes))
 
 
-def backoff(crashes: int) -> float:
+def backoff(crashes: float) -> float:
     """Seconds to wait before the restart after `crashes` (1, 2, …) that service has not made up for."""
-    return float(min(BACKOFF_LAST, BACKOFF_FIRST * 2.0 ** min(max(0, crashes - 1), 20)))
+    return float(min(BACKOFF_LAST, BACKOFF_FIRST * 2.0 ** min(max(0, int(crashes - 1)), 20)))

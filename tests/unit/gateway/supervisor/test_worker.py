@@ -205,7 +205,7 @@ async def test_a_worker_that_was_ready_comes_back_however_often_it_dies() -> Non
 async def test_a_reset_ends_a_pause() -> None:
     stage = await Stage().ready()
     for _ in range(2):
-        await stage.crash()
+        await stage.crash(1)
         await stage.clock.advance(1)
     assert stage.worker.state is State.BACKOFF
     assert stage.worker.pause_left == 1
