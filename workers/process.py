@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Hashable, Sequence
 from typing import NoReturn
 
@@ -25,6 +26,7 @@ from workers.runtime import Host, Runtime
 
 ORPHANED = 3  # exit code: stdin was closed
 TERM_GRACE = 1.0  # seconds for running requests after SIGTERM
+COMPUTING = 0.5  # seconds of processor time that show that preprocessing goes on
 TERM_LIMIT = 3.0  # seconds after SIGTERM at which the process ends, whatever it does
 
 _log = logs.get_logger("workers.process")
@@ -53,12 +55,13 @@ class _Worker:
     """The link and the runtime, and the ways in which they end."""
 
     def __init__(self, spec: WorkerSpec, host: Host, activity: Callable[[], Hashable]) -> None:
-        self._activity = activity
-        self._link = Link(spec, self._deliver, on_broken=lambda: _exit(1), activity=self._watch)
-        self._runtime = Runtime(spec, host, self._link)
-
-    def _watch(self) -> Hashable:
-        return None if self._runtime.loading else self._activity()
+        self._link = Link(
+            spec,
+            self._deliver,
+            on_broken=lambda: _exit(1),
+            activity=lambda: movement(self._runtime.loading, self._runtime.preparing, activity),
+        )
+        self._runtime: Runtime = Runtime(spec, host, self._link)
 
     def run(self) -> int:
         self._link.start()
@@ -86,6 +89,13 @@ class _Worker:
         self._link.send(Bye("stopped while loading"))
         self._link.close()
         _exit(0)
+
+
+def movement(loading: bool, preparing: bool, activity: Callable[[], Hashable]) -> Hashable:
+    """What changes while a worker works: the device, and the processor's time while a request is prepared."""
+    if loading:
+        return None
+    return activity(), int(time.process_time() / COMPUTING) if preparing else 0
 
 
 def _exit(code: int) -> NoReturn:

@@ -72,6 +72,11 @@ class Runtime:
         """From any thread: what the gateway sent."""
         self._inbox.put((message, blobs))
 
+    @property
+    def preparing(self) -> bool:
+        """Whether a request is in preprocessing; from any thread."""
+        return self._ledger.preparing > 0
+
     def run(self) -> int:
         """Loads the model and serves until `Stop`. Returns the process's exit code: 0, or 1 after `Fatal`."""
         engine = self._load()

@@ -190,7 +190,8 @@ class Fleet:
 
     def _retry(self, unit: str, name: str) -> None:
         """A quarantine is over: the model is tried again where it is to be there from the start."""
-        if self._config.models[name].load == "startup":
+        model = self._config.models.get(name)
+        if model is not None and model.load == "startup":
             self.keeper.suggest(unit)
 
     async def _leave(self, name: str) -> None:

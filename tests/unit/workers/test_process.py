@@ -5,12 +5,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from shared.messages import Accepted, Bye, Failed, Fatal, Finished, Generate, Hello, Loading, Prompt, Ready, Step, Stop
 from shared.spec import WorkerSpec
 from tests.fakes.router import FakeGateway, fake_gateway
+from workers import process as processes
 from workers.process import ORPHANED
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -145,3 +147,16 @@ def test_the_real_program_reports_a_missing_model_without_mlx(gateway: FakeGatew
     assert fatal.code == "config_error"
     assert "no model folder ./no/such/folder" in fatal.message
     assert worker.wait(20) == 1
+
+
+def test_preprocessing_that_computes_is_movement(monkeypatch: pytest.MonkeyPatch) -> None:
+    computed = [10.0]
+    monkeypatch.setattr(processes, "time", SimpleNamespace(process_time=lambda: computed[0]))
+
+    def look(loading: bool = False, preparing: bool = False) -> object:
+        computed[0] += 5
+        return processes.movement(loading, preparing, lambda: "still")
+
+    assert look(loading=True) == look(loading=True)  # only the deadline counts
+    assert look() == look()  # whoever computed, no request was being prepared
+    assert look(preparing=True) != look(preparing=True)
