@@ -15,6 +15,7 @@
         ├── NotFound                not_found                 404
         ├── MethodNotAllowed        method_not_allowed        405
         ├── PayloadTooLarge         payload_too_large         413
+        ├── PoisonRequest           poison_request            422
         ├── Overloaded              overloaded                429
         │   └── RateLimited         rate_limit_exceeded       429
         ├── Cancelled               cancelled                 499
@@ -116,6 +117,13 @@ class MethodNotAllowed(RequestError):
 class PayloadTooLarge(RequestError):
     code = "payload_too_large"
     status = 413
+
+
+class PoisonRequest(RequestError):
+    """The request ended the worker that ran it, twice, the second time with nobody else to blame."""
+
+    code = "poison_request"
+    status = 422
 
 
 class Overloaded(RequestError):

@@ -215,7 +215,10 @@ class Trim:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
+    """`silent`: what is left after the grace is not answered; whoever sent it knows what to do with it."""
+
     grace: float  # seconds for running requests
+    silent: bool = False
 
 
 # ------------------------------------------------------------------ deltas, inside Step
@@ -425,7 +428,9 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """The worker's pulse, about once a second. Counters only grow; a frozen `steps` with work running is a hang."""
+    """The worker's pulse, about once a second. Counters only grow; with work running and `steps` and `beats` frozen,
+    it hangs.
+    """
 
     steps: int
     running: int
@@ -436,6 +441,7 @@ class Stats:
     cache_bytes: int
     active_bytes: int
     peak_bytes: int
+    beats: int = 0  # pulses at which the device had moved, inside a step too
 
 
 @dataclass(frozen=True, slots=True)
@@ -448,7 +454,10 @@ class Fatal:
 
 @dataclass(frozen=True, slots=True)
 class Bye:
+    """It ends. `terminated`: because of a signal from outside, what runs on it has a moment left."""
+
     reason: str
+    terminated: bool = False
 
 
 Delta = (

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from workers.engines import host
+from workers.platform.activity import device_activity
 from workers.process import main
 
 if __name__ == "__main__":
-    main(host)
+    main(host, device_activity)

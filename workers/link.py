@@ -2,7 +2,8 @@
 
 Frames from the gateway are decoded here and handed to a callback; what other threads send goes through a queue and a
 wake-up byte, so that it leaves promptly and in order. The pulse (`Stats`) leaves about once a second even while the
-engine thread is stuck: it then repeats the last known counters, and the gateway sees that `steps` stands still.
+engine thread is stuck: it then repeats the last known counters, and the gateway sees that `steps` stands still. A step
+that is slow is told from one that is stuck by `beats`, which counts the pulses at which the device's activity differed.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
 
 import zmq
 
@@ -36,12 +38,21 @@ class Link:
     """Both callbacks run on the io thread: `on_message` must only hand over, `on_broken` says that the thread ends."""
 
     def __init__(
-        self, spec: WorkerSpec, on_message: OnMessage, on_broken: Callable[[], None], pulse: float = PULSE
+        self,
+        spec: WorkerSpec,
+        on_message: OnMessage,
+        on_broken: Callable[[], None],
+        pulse: float = PULSE,
+        activity: Callable[[], Hashable] = lambda: None,
     ) -> None:
+        """`activity`: a value that changes while the device works; called on the io thread."""
         self._spec = spec
         self._on_message = on_message
         self._on_broken = on_broken
         self._pulse = pulse
+        self._activity = activity
+        self._last_activity: Hashable = None
+        self._beats = 0
         self._stats = Stats(0, 0, 0, 0, 0, 0, 0, 0, 0)
         self._outbox: deque[list[Frame]] = deque()
         self._wake_in, self._wake_out = socket.socketpair()
@@ -108,9 +119,15 @@ class Link:
             if dealer in events:
                 self._receive(dealer)
             if time.monotonic() >= due:
-                dealer.send(encode(self._stats))
+                dealer.send(encode(self._beat()))
                 due = time.monotonic() + self._pulse
         self._flush(dealer)
+
+    def _beat(self) -> Stats:
+        activity = self._activity()
+        self._beats += activity != self._last_activity
+        self._last_activity = activity
+        return replace(self._stats, beats=self._beats)
 
     def _flush(self, dealer: zmq.Socket[bytes]) -> None:
         while self._outbox:

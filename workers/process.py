@@ -13,7 +13,8 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Hashable, Sequence
 from typing import NoReturn
 
 from shared import logs
@@ -25,13 +26,17 @@ from workers.runtime import Host, Runtime
 
 ORPHANED = 3  # exit code: stdin was closed
 TERM_GRACE = 1.0  # seconds for running requests after SIGTERM
+COMPUTING = 0.5  # seconds of processor time that show that preprocessing goes on
 TERM_LIMIT = 3.0  # seconds after SIGTERM at which the process ends, whatever it does
 
 _log = logs.get_logger("workers.process")
 
 
-def main(host: Host) -> NoReturn:
-    """Runs a worker and ends the process: exit code 0 after `Stop`, another one otherwise."""
+def main(host: Host, activity: Callable[[], Hashable]) -> NoReturn:
+    """Runs a worker and ends the process: exit code 0 after `Stop`, another one otherwise.
+
+    `activity`: a value that changes while the device works, from any thread, asked for once the model is loaded.
+    """
     faulthandler.enable()  # a crash inside MLX leaves Python's stacks in the log
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C in the terminal is the gateway's
     try:
@@ -41,7 +46,7 @@ def main(host: Host) -> NoReturn:
         _exit(2)
     logs.set_up(spec.log_level, spec.log_style, file=spec.log_file)
     threading.Thread(target=_watch_parent, name="death-pipe", daemon=True).start()
-    worker = _Worker(spec, host)
+    worker = _Worker(spec, host, activity)
     _on_sigterm(worker.terminate)
     _exit(worker.run())
 
@@ -49,9 +54,14 @@ def main(host: Host) -> NoReturn:
 class _Worker:
     """The link and the runtime, and the ways in which they end."""
 
-    def __init__(self, spec: WorkerSpec, host: Host) -> None:
-        self._link = Link(spec, self._deliver, on_broken=lambda: _exit(1))
-        self._runtime = Runtime(spec, host, self._link)
+    def __init__(self, spec: WorkerSpec, host: Host, activity: Callable[[], Hashable]) -> None:
+        self._link = Link(
+            spec,
+            self._deliver,
+            on_broken=lambda: _exit(1),
+            activity=lambda: movement(self._runtime.loading, self._runtime.preparing, activity),
+        )
+        self._runtime: Runtime = Runtime(spec, host, self._link)
 
     def run(self) -> int:
         self._link.start()
@@ -62,10 +72,11 @@ class _Worker:
     def terminate(self) -> None:
         """After SIGTERM, on the signal thread: the engine thread may be stuck, so the end doesn't depend on it."""
         _log.warning("SIGTERM")
+        self._link.send(Bye("terminated by a signal", terminated=True))  # nothing more is sent here
         limit = threading.Timer(TERM_LIMIT, _exit, [1])
         limit.daemon = True
         limit.start()
-        self._deliver(Stop(TERM_GRACE), ())
+        self._deliver(Stop(TERM_GRACE, silent=True), ())
 
     def _deliver(self, message: Down, blobs: Sequence[memoryview]) -> None:
         if isinstance(message, Stop) and self._runtime.loading:
@@ -78,6 +89,13 @@ class _Worker:
         self._link.send(Bye("stopped while loading"))
         self._link.close()
         _exit(0)
+
+
+def movement(loading: bool, preparing: bool, activity: Callable[[], Hashable]) -> Hashable:
+    """What changes while a worker works: the device, and the processor's time while a request is prepared."""
+    if loading:
+        return None
+    return activity(), int(time.process_time() / COMPUTING) if preparing else 0
 
 
 def _exit(code: int) -> NoReturn:

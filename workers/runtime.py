@@ -64,13 +64,18 @@ class Runtime:
         self._inbox: SimpleQueue[tuple[Down, Sequence[memoryview]] | Prepared] = SimpleQueue()
         self._ledger = Ledger()
         self._answers: list[Accepted | Delta] = []  # settled, not yet sent
-        self._draining = False
+        self._draining = self._silent = False
         self._deadline: float | None = None  # on time.monotonic; set by Stop
         self.loading = True
 
     def deliver(self, message: Down, blobs: Sequence[memoryview] = ()) -> None:
         """From any thread: what the gateway sent."""
         self._inbox.put((message, blobs))
+
+    @property
+    def preparing(self) -> bool:
+        """Whether a request is in preprocessing; from any thread."""
+        return self._ledger.preparing > 0
 
     def run(self) -> int:
         """Loads the model and serves until `Stop`. Returns the process's exit code: 0, or 1 after `Fatal`."""
@@ -149,7 +154,8 @@ class Runtime:
                 _log.info("caches trimmed", keep=keep)
             case Drain(), _:
                 self._draining = True
-            case Stop(grace), _:
+            case Stop(grace, silent), _:
+                self._silent |= silent
                 self._stop(grace)
             case work, blobs:
                 self._open(work, blobs, pool)
@@ -159,6 +165,8 @@ class Runtime:
         if ticket is None:
             # An answer would look like the ending of the request that holds the id.
             _log.error("refused: the request's id is already open", request=work.request)
+        elif self._silent:
+            return
         elif self._draining:
             self._settle([failed(work.request, ShuttingDown("the worker is shutting down"))])
         else:
@@ -201,7 +209,7 @@ class Runtime:
         return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
 
     def _fail_the_rest(self, engine: Engine[Any]) -> None:
-        for request in self._ledger.requests():
+        for request in () if self._silent else self._ledger.requests():
             usage = _usage(engine.cancel(request)) if self._ledger.phase(request) is Phase.RUNNING else Usage()
             self._settle([failed(request, ShuttingDown("the worker was stopped before the request ended"), usage)])
         self._send()

@@ -16,9 +16,18 @@ from starlette.types import Scope
 
 from gateway.dialects.anthropic import errors as anthropic
 from gateway.dialects.openai.errors import error_body, error_object
-from shared.errors import Cancelled, InternalError, InvalidRequest, MethodNotAllowed, NotFound, RequestError
+from shared.errors import (
+    Cancelled,
+    InternalError,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+    PoisonRequest,
+    RequestError,
+)
 
 MESSAGES = "/v1/messages"
+RETRIED_WITHIN = 60.0  # seconds; a client that waits longer for a model only hammers at the door
 
 
 def speaks_anthropic(scope: Scope) -> bool:
@@ -30,11 +39,14 @@ def speaks_anthropic(scope: Scope) -> bool:
 def error_response(error: RequestError, scope: Scope | None = None) -> JSONResponse:
     """In OpenAI's shape, unless the request's `scope` says otherwise.
 
-    429 and 503 carry `Retry-After` in whole seconds, at least 1.
+    429 and 503 carry `Retry-After` in whole seconds, at least 1. What no retry can mend soon says so in the header that
+    OpenAI's and Anthropic's clients obey.
     """
     headers = {}
     if error.retry_after is not None or error.status in (429, 503):
         headers["retry-after"] = str(max(1, math.ceil(error.retry_after or 1)))
+    if isinstance(error, PoisonRequest) or (error.status == 503 and (error.retry_after or 0) > RETRIED_WITHIN):
+        headers["x-should-retry"] = "false"
     if scope is not None and speaks_anthropic(scope):
         return JSONResponse(anthropic.error_body(error, _id(scope)), anthropic.to_status(error.status), headers)
     return JSONResponse(error_body(error), error.status, headers)

@@ -31,13 +31,16 @@ class Addressee(Protocol):
 
     def on_settled(self) -> None: ...
 
-    def on_lost(self, failed: Failed) -> bool:
-        """Its worker died. True: the addressee took the request back, to send it elsewhere."""
+    def on_lost(self, failed: Failed, blame: bool) -> bool:
+        """Its worker died. True: the addressee took the request back, to send it elsewhere.
+
+        `blame`: a request may have been the cause.
+        """
         ...
 
 
 class Mailbox:
-    """Events of one request in order; one consumer."""
+    """Events of one request in order; one consumer, who sees nothing while they are held back."""
 
     def __init__(self, request: str, addressee: Addressee) -> None:
         self.request = request
@@ -46,6 +49,7 @@ class Mailbox:
         self.usage = Usage()  # so far; the terminal's once there is one
         self.terminal: Terminal | None = None
         self._fresh = True
+        self._held = False
         self._events: deque[Event] = deque()
         self._filled = asyncio.Event()
 
@@ -66,19 +70,31 @@ class Mailbox:
 
     def close(self, failed: Failed) -> None:
         """Supplies the terminal, with the usage so far; nothing happens when there is one."""
+        self.release()
         if self.terminal is None:
             self._end(failed)
+
+    def hold(self) -> None:
+        """Shows nothing until `release`."""
+        self._held = True
+        self._filled.clear()
+
+    def release(self) -> None:
+        self._held = False
+        if self._events:
+            self._filled.set()
 
     def rewind(self) -> None:
         """Forgets what an incarnation said, before the request goes to another."""
         self.identity = None
         self.usage = Usage()
+        self._fresh, self._held = True, False
         self._events.clear()
         self._filled.clear()
 
     def take(self) -> Event | None:
         """The next event that is there, without waiting."""
-        if not self._events:
+        if not self.has_events:
             return None
         event = self._events.popleft()
         if not self._events:
@@ -87,7 +103,7 @@ class Mailbox:
 
     @property
     def has_events(self) -> bool:
-        return bool(self._events)
+        return bool(self._events) and not self._held
 
     async def filled(self) -> None:
         """Waits until `take` has something."""
@@ -95,7 +111,8 @@ class Mailbox:
 
     def _put(self, event: Event) -> None:
         self._events.append(event)
-        self._filled.set()
+        if not self._held:
+            self._filled.set()
 
     def _count(self, event: Event) -> None:
         if isinstance(event, Accepted):
@@ -162,11 +179,14 @@ class Mailboxes:
             self._unbind(mailbox)
             mailbox.addressee.on_settled()
 
-    def fail_all(self, identity: str, code: str, message: str) -> None:
-        """The incarnation is dead: each of its requests is taken back by its addressee, or fails."""
+    def fail_all(self, identity: str, code: str, message: str, blame: bool = True) -> None:
+        """The incarnation is dead: each of its requests is taken back by its addressee, or fails.
+
+        `blame`: a request may have been the cause.
+        """
         for mailbox in list(self._by_identity.get(identity, {}).values()):
             failed = Failed(mailbox.request, code, message)
-            if not mailbox.addressee.on_lost(failed):
+            if not mailbox.addressee.on_lost(failed, blame):
                 mailbox.close(failed)
                 self.settle(mailbox)
 

@@ -11,10 +11,11 @@ import itertools
 import math
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from gateway.routing.fairness import Shares, Waiter, choose
+from gateway.routing.suspects import Standing
 from shared.errors import Overloaded, RequestError, from_code
 
 RATE_WINDOW = 60.0  # seconds of completions that the estimate looks at
@@ -54,8 +55,19 @@ def retry_after(queued: int, completions: Sequence[float], now: float) -> float:
 class Candidate(Protocol):
     """A request at the lane."""
 
-    def granted(self, identity: str) -> None:
-        """A credit on this incarnation is taken for it."""
+    @property
+    def standing(self) -> Standing: ...
+
+    def granted(self, identity: str, trial: bool) -> None:
+        """A credit on this incarnation is taken for it. `trial`: it shows nothing until it is `acquitted`."""
+        ...
+
+    def acquitted(self) -> None:
+        """All trials on its worker are over."""
+        ...
+
+    def adjourned(self) -> None:
+        """Its worker takes nothing more, so that no trial goes on there: what it has may be shown."""
         ...
 
     def refused(self, refusal: Refusal) -> None:
@@ -65,12 +77,21 @@ class Candidate(Protocol):
 
 @dataclass(slots=True)
 class _Credit:
+    """`court`: whose answers are held back because of trials here."""
+
     limit: int
     open: int = 0
+    trial: Waiter | None = None
+    court: dict[Waiter, Candidate] = field(default_factory=dict)
 
     @property
     def free(self) -> int:
         return max(0, self.limit - self.open)
+
+    @property
+    def tries(self) -> bool:
+        """Whether a trial can be held here now: nobody works here who has shown anything."""
+        return self.trial is None and bool(self.free) and (not self.open or bool(self.court))
 
 
 class Lane:
@@ -84,6 +105,7 @@ class Lane:
         self.closed: Refusal | None = None
         self.used = clock()  # when a request last came or ended
         self._on_wanted = on_wanted
+        self._closed_at = 0.0
         self._limit = limit
         self._clock = clock
         self._credits: dict[str, _Credit] = {}
@@ -113,7 +135,7 @@ class Lane:
     def check(self, tenant: str = "") -> None:
         """The door. Raises Overloaded (429) when the tenant's queue is full, or the error of the closed lane (503)."""
         if self.closed is not None:
-            raise self.closed.error()
+            raise self._refusal(self.closed).error()
         own = sum(waiter.tenant == tenant for waiter in self._waiting)
         if not may_enter(self.free, self.queued, own, self._limit):
             wait = retry_after(self.queued, self._completions, self._clock())
@@ -128,7 +150,7 @@ class Lane:
         now = self._clock()
         self._shares.end(waiter, now)  # of a request that comes back because its worker died
         if self.closed is not None:
-            candidate.refused(self.closed)
+            candidate.refused(self._refusal(self.closed))
         else:
             active = self._shares.running | {waiting.tenant for waiting in self._waiting}
             self._shares.arrive(waiter.tenant, active, now)
@@ -149,7 +171,9 @@ class Lane:
 
     def remove_worker(self, identity: str) -> None:
         """Nothing more goes to this incarnation. Idempotent."""
-        self._credits.pop(identity, None)
+        if credit := self._credits.pop(identity, None):
+            for candidate in credit.court.values():
+                candidate.adjourned()
 
     def release(self, identity: str, waiter: Waiter) -> None:
         """A request on this incarnation has settled."""
@@ -159,11 +183,20 @@ class Lane:
         self._shares.end(waiter, now)
         if credit := self._credits.get(identity):
             credit.open -= 1
+            self.passed(identity, waiter)
+            self._pump()
+
+    def passed(self, identity: str, waiter: Waiter) -> None:
+        """A request has passed its trial. Nothing happens where there was none."""
+        credit = self._credits.get(identity)
+        if credit is not None and credit.trial == waiter:
+            credit.trial = None
             self._pump()
 
     def close(self, refusal: Refusal) -> None:
-        """The model can't be had: whoever waits is refused, as is whoever comes."""
+        """The model can't be had: whoever waits is refused, as is whoever comes, with what is left of its time."""
         self.closed = refusal
+        self._closed_at = self._clock()
         waiting, self._waiting = self._waiting, {}
         for candidate in waiting.values():
             candidate.refused(refusal)
@@ -171,14 +204,53 @@ class Lane:
     def reopen(self) -> None:
         self.closed = None
 
+    def _refusal(self, refusal: Refusal) -> Refusal:
+        if refusal.retry_after is None:
+            return refusal
+        return replace(refusal, retry_after=max(1.0, refusal.retry_after - (self._clock() - self._closed_at)))
+
     def _pump(self) -> None:
-        while self._waiting and self._credits:
-            identity, credit = max(self._credits.items(), key=lambda item: item[1].free)
-            if not credit.free:
-                return
-            now = self._clock()
-            chosen = choose(self._waiting, self._shares.had(now))
-            candidate = self._waiting.pop(chosen)
-            credit.open += 1
-            self._shares.begin(chosen, now)
-            candidate.granted(identity)
+        while self._try_suspect() or self._acquit() or self._grant():
+            continue
+
+    def _try_suspect(self) -> bool:
+        """Begins a trial; whether one could be."""
+        suspects = self._waiters(suspect=True)
+        identity = next((identity for identity, credit in self._credits.items() if credit.tries), None)
+        if not suspects or identity is None:
+            return False
+        chosen = choose(suspects, self._shares.had(self._clock()))
+        credit = self._credits[identity]
+        credit.trial, credit.court[chosen] = chosen, self._waiting[chosen]
+        self._give(chosen, identity, trial=True)
+        return True
+
+    def _acquit(self) -> bool:
+        """Ends the trials of a worker; whether any were to be ended."""
+        over = [credit for credit in self._credits.values() if credit.court and credit.trial is None]
+        if not over or self._waiters(suspect=True):
+            return False
+        for credit in over:
+            court, credit.court = credit.court, {}
+            for candidate in court.values():
+                candidate.acquitted()
+        return True
+
+    def _grant(self) -> bool:
+        """Gives the next free credit; whether there was one and somebody for it."""
+        waiting = self._waiters(suspect=False)
+        open_ = [(credit.free, identity) for identity, credit in self._credits.items() if not credit.court]
+        free, identity = max(open_, key=lambda item: item[0], default=(0, ""))
+        if not waiting or not free:
+            return False
+        self._give(choose(waiting, self._shares.had(self._clock())), identity, trial=False)
+        return True
+
+    def _waiters(self, suspect: bool) -> list[Waiter]:
+        return [waiter for waiter, one in self._waiting.items() if (one.standing is Standing.SUSPECT) is suspect]
+
+    def _give(self, chosen: Waiter, identity: str, trial: bool) -> None:
+        candidate = self._waiting.pop(chosen)
+        self._credits[identity].open += 1
+        self._shares.begin(chosen, self._clock())
+        candidate.granted(identity, trial)

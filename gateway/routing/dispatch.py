@@ -12,6 +12,7 @@ from gateway.bus.router import Blob, Router
 from gateway.routing.admission import Lane, Refusal
 from gateway.routing.registry import ModelEntry
 from gateway.routing.stream import NOBODY, NoObserver, Patience, RequestObserver, Stream, Tenant, Times
+from gateway.routing.suspects import Convictions
 from shared.codec import encode
 from shared.errors import CodecError, InvalidRequest, ModelNotFound, ModelUnavailable, ShuttingDown, WorkerLost
 from shared.messages import Work
@@ -39,6 +40,7 @@ class Dispatcher:
         self.on_wanted: Callable[[str], None] = lambda _: None  # told a model's name when requests wait for a worker
         self._queue_limit = queue_limit
         self._lanes: dict[str, Lane] = {}
+        self._convictions = Convictions(clock)
         self._shutting_down = False
         for model in models:
             self.add_model(model)
@@ -63,8 +65,9 @@ class Dispatcher:
     ) -> Stream:
         """Takes a request in, or refuses it here and now; call it inside the event loop.
 
-        `deadline` is a moment on `self.clock` (time.monotonic). Raises Overloaded, ModelUnavailable, ShuttingDown, or
-        InvalidRequest for values that can't travel (text that is not Unicode, numbers beyond 64 bits).
+        `deadline` is a moment on `self.clock` (time.monotonic). Raises Overloaded, ModelUnavailable, ShuttingDown,
+        PoisonRequest for the like of one that ended two workers, or InvalidRequest for values that can't travel (text
+        that is not Unicode, numbers beyond 64 bits).
         """
         lane = self._lanes.get(entry.name)
         if lane is None:  # it went while the request was being read
@@ -75,6 +78,7 @@ class Dispatcher:
             frame = encode(work, frames)
         except CodecError as error:
             raise InvalidRequest("the request holds text that is not valid Unicode, or a number too large") from error
+        self._convictions.check(entry.name, frame, work.request, frames)
         stream = Stream(
             entry.name,
             work.request,
@@ -86,6 +90,7 @@ class Dispatcher:
             clock=self.clock,
             tenant=tenant,
             patience=patience,
+            convictions=self._convictions,
         )
         stream.start(None if deadline is None else deadline - self.clock())
         return stream
@@ -110,10 +115,19 @@ class Dispatcher:
         """Nothing more goes there; what runs there may end."""
         self._lanes[model].remove_worker(identity)
 
-    def worker_lost(self, model: str, identity: str, message: str, code: str = WorkerLost.code) -> None:
-        """The incarnation is gone: each of its requests is replayed or fails, here and now."""
+    def worker_lost(
+        self, model: str, identity: str, message: str, code: str = WorkerLost.code, *, blame: bool = True
+    ) -> None:
+        """The incarnation is gone: each of its requests is replayed or fails, here and now.
+
+        `blame`: a request may have been the cause.
+        """
         self._lanes[model].remove_worker(identity)
-        self._router.mailboxes.fail_all(identity, code, message)
+        self._router.mailboxes.fail_all(identity, code, message, blame)
+
+    def pardon(self, model: str) -> None:
+        """Requests that ended its workers may be tried again."""
+        self._convictions.pardon(model)
 
     def close_model(self, model: str, refusal: Refusal) -> None:
         """The model can't be had: refuses who waits and who comes. Where another replica serves, nothing happens."""

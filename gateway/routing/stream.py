@@ -2,7 +2,7 @@
 
     queued ──credit──► running ──terminal──► done
        ▲                  │
-       └── worker died, nothing shown, first time ──┘
+       └── worker died, nothing shown: `suspects` judges ──┘
 
 Cancel, deadline and disconnect end it from any state: out of the queue, or `Cancel` to the worker, whose credit comes
 back when the worker has answered (or died).
@@ -20,7 +20,8 @@ from typing import Literal, Protocol, Self
 from gateway.bus.mailbox import Event, Terminal
 from gateway.bus.router import Blob, Router
 from gateway.routing.admission import Lane, Refusal
-from shared.errors import Cancelled, DeadlineExceeded, ModelUnavailable, WorkerLost, from_code
+from gateway.routing.suspects import Convictions, Standing, Verdict, judge, refusal
+from shared.errors import Cancelled, DeadlineExceeded, ModelUnavailable, PoisonRequest, WorkerLost, from_code
 from shared.logs import get_logger
 from shared.messages import Accepted, Cancel, ChoiceFinished, Failed, Finished, Usage
 
@@ -138,6 +139,7 @@ class Stream:
         clock: Callable[[], float],
         tenant: Tenant = NOBODY,
         patience: Patience | None = None,
+        convictions: Convictions | None = None,
     ) -> None:
         self.model = model
         self.request = request
@@ -153,11 +155,14 @@ class Stream:
         self._waiter = lane.ticket(tenant.name, tenant.weight)
         self._tenant = tenant
         self._patience = patience
+        self._convictions = convictions
+        self.standing = Standing.CLEAR
+        self._deaths = 0  # of workers that ran it
         self._held: str | None = None  # the incarnation whose credit it holds
         self.outcome = "finished"  # the last finish reason, or the code of what ended it
         self._noted: asyncio.Event | None = None
         self._retry_after: float | None = None
-        self._shown = self._accepted = self._replayed = self._over = False
+        self._shown = self._accepted = self._over = False
         self._timer: asyncio.TimerHandle | None = None
         self._whole: list[Event] | None = None  # what `whole` has so far; nothing of it is shown
 
@@ -182,7 +187,7 @@ class Stream:
             elif isinstance(event, Failed):
                 self._over = True
                 await self._until_noted()
-                raise from_code(event.code, event.message, param=event.param, retry_after=self._retry_after)
+                raise from_code(event.code, event.message, param=event.param, retry_after=self._wait_for(event))
             elif isinstance(event, Accepted) and self._accepted:
                 continue  # of a replay
             else:
@@ -191,6 +196,12 @@ class Stream:
                     await self._until_noted()
                 return event
         raise StopAsyncIteration
+
+    def _wait_for(self, failed: Failed) -> float | None:
+        """Seconds after which another try makes sense."""
+        if failed.code == WorkerLost.code and self._patience is not None:
+            return self._patience.remaining()
+        return self._retry_after
 
     async def _until_noted(self) -> None:
         if self._noted is not None:
@@ -227,7 +238,7 @@ class Stream:
             await asyncio.wait_for(self._mailbox.filled(), seconds)
         except TimeoutError:
             return False
-        return True
+        return self._mailbox.has_events
 
     async def aclose(self) -> None:
         """Ends the request if it runs. Idempotent."""
@@ -286,15 +297,18 @@ class Stream:
             log.debug("a cancel found its worker gone", request=self.request, worker=running)
 
     # ------------------------------------------------------------------ the lane calls
-    def granted(self, identity: str) -> None:
+    def granted(self, identity: str, trial: bool) -> None:
         self.state = "running"
         self._held = identity
         self._router.mailboxes.bind(self._mailbox, identity)
+        if trial:
+            self.standing = Standing.ON_TRIAL
+            self._mailbox.hold()
         try:
             self._router.send_frames(identity, self._frame, self._blobs)
         except WorkerLost:
             self._lane.remove_worker(identity)
-            self._go_back()
+            self._go_back(Standing.SUSPECT if trial else Standing.CLEAR)
             return
         if self.times.sent is None:
             self.times.sent = self._clock()
@@ -305,12 +319,25 @@ class Stream:
         self._mailbox.close(Failed(self.request, refusal.code, refusal.message))
         self._router.mailboxes.settle(self._mailbox)
 
+    def acquitted(self) -> None:
+        self.standing = Standing.CLEAR
+        self._mailbox.release()
+
+    def adjourned(self) -> None:
+        self._mailbox.release()
+
     # ------------------------------------------------------------------ the mailbox calls
     def on_first_delta(self) -> None:
+        self._pass()
         if self.times.first is not None:
             return
         self.times.first = self._clock()
         self._observer.on_first(self.model, self.times)
+
+    def _pass(self) -> None:
+        if self.standing is Standing.ON_TRIAL and self._held is not None:
+            self.standing = Standing.PASSED
+            self._lane.passed(self._held, self._waiter)
 
     def on_choice(self, finished: ChoiceFinished) -> None:
         self.outcome = finished.reason
@@ -330,20 +357,37 @@ class Stream:
             self._lane.release(self._held, self._waiter)
             self._held = None
 
-    def on_lost(self, failed: Failed) -> bool:
-        """Replays a request that has shown nothing, once."""
-        if failed.code != WorkerLost.code or self.state != "running" or self._shown or self._replayed:
+    def on_lost(self, failed: Failed, blame: bool) -> bool:
+        if failed.code != WorkerLost.code or self.state != "running":
             return False
-        self._replayed = True
-        log.info("replaying a request", request=self.request, model=self.model)
-        self._go_back()
+        verdict = judge(self.standing, shown=self._shown, deaths=self._deaths, blame=blame)
+        log.info("lost its worker", request=self.request, model=self.model, verdict=verdict.name.lower())
+        if verdict is Verdict.POISON:
+            self._convict()
+            return False
+        if verdict is Verdict.LOST:
+            if not self._shown:
+                self._mailbox.close(Failed(self.request, failed.code, _twice(self.model)))
+            return False
+        self._deaths += self.standing is not Standing.PASSED
+        self._go_back(Standing.SUSPECT if verdict is Verdict.TRY else Standing.CLEAR)
         return True
 
-    def _go_back(self) -> None:
+    def _convict(self) -> None:
+        if self._convictions is not None:
+            self._convictions.add(self.model, self._frame, self.request, self._blobs)
+        self._mailbox.close(Failed(self.request, PoisonRequest.code, refusal(self.model)))
+
+    def _go_back(self, standing: Standing) -> None:
         self.state = "queued"
+        self.standing = standing
         self._held = None
         if self._whole is not None:
             self._whole.clear()
             self._accepted = False
         self._router.mailboxes.rewind(self._mailbox)
         self._lane.enter(self._waiter, self)
+
+
+def _twice(model: str) -> str:
+    return f"The request was running when two workers of `{model}` ended; it is not tried a third time."

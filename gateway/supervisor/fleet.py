@@ -24,12 +24,15 @@ from gateway.supervisor.snapshot import FleetSnapshot, WorkerFacts, rss_bytes
 from gateway.supervisor.watchdog import Limits
 from gateway.supervisor.worker import Worker
 from shared.config import ModelConfig, NodeConfig
+from shared.errors import ModelUnavailable
 from shared.lifecycle import State
+from shared.logs import get_logger
 from shared.messages import Kind
 from shared.spec import WorkerSpec
 
 __all__ = ["Fleet", "FleetSnapshot", "WorkerFacts"]
 
+log = get_logger("gateway.supervisor")
 
 _LOOK = 0.05  # seconds between looks at a queue that empties
 
@@ -110,6 +113,7 @@ class Fleet:
             limits=Limits(self._config.node.load_timeout, self._config.node.hang_timeout),
             grace=self._config.node.stop_grace,
             on_ready=partial(self._registry.learn, name),
+            on_retry=partial(self._retry, unit, name),
             bound=partial(self._bound, unit, name),
             spawn=self._spawn,
             clock=self._clock,
@@ -147,9 +151,10 @@ class Fleet:
         return self.keeper.load_remaining(name)
 
     async def load(self, name: str) -> None:
-        """Loads the model, out of quarantine too, and waits for it. Raises ModelUnavailable."""
+        """Loads the model, out of a pause or a quarantine too, and waits for it. Raises ModelUnavailable."""
+        self._dispatcher.pardon(name)
         for unit in self.units(name):
-            self.keeper.revive(unit)
+            self._another_chance(unit)
         await self.keeper.placed(name)
         await self._workers[name].ensure_ready()
 
@@ -167,6 +172,27 @@ class Fleet:
         gone = [self._leave(name) for name in before if name not in config.models]
         changed = [self._change(name, before.get(name), model) for name, model in config.models.items()]
         await asyncio.gather(*gone, *changed)
+        for name in config.models:
+            self._dispatcher.pardon(name)
+        for unit, worker in self._workers.items():
+            if worker.state in (State.BACKOFF, State.QUARANTINED):
+                try:
+                    self._another_chance(unit)
+                except ModelUnavailable as error:
+                    log.warning("a model can't be tried again", model=unit, error=error.message)
+
+    def _another_chance(self, unit: str) -> None:
+        """Loads a worker whatever happened to it before. Raises ModelUnavailable."""
+        if self._workers[unit].state is State.BACKOFF:
+            self._workers[unit].reset()
+        else:
+            self.keeper.revive(unit)
+
+    def _retry(self, unit: str, name: str) -> None:
+        """A quarantine is over: the model is tried again where it is to be there from the start."""
+        model = self._config.models.get(name)
+        if model is not None and model.load == "startup":
+            self.keeper.suggest(unit)
 
     async def _leave(self, name: str) -> None:
         """A model that is not hosted any more; whoever waits for it is served first."""
@@ -202,7 +228,7 @@ class Fleet:
         if worker.spec == spec:
             return
         worker.spec = spec
-        if unit in self.keeper.reserved or worker.state is State.QUARANTINED:
+        if unit in self.keeper.reserved:
             await self.keeper.unload(unit)
             self.keeper.want(unit)
 

@@ -36,6 +36,11 @@ class Charge(Protocol):
     @property
     def state(self) -> State: ...
 
+    @property
+    def pause_left(self) -> float:
+        """Seconds until it may start again, 0 where it does not pause."""
+        ...
+
     def start(self) -> None: ...
 
     def reset(self) -> None:
@@ -120,11 +125,15 @@ class Keeper:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def load_remaining(self, name: str) -> float | None:
-        """Seconds until the model will be ready, by how long it took the last time; None when that is not known."""
-        usual = self._load_seconds.get(name)
+        """Seconds until the model will be ready: what is left of a pause, and how long loading took the last time.
+
+        None when neither is known.
+        """
+        usual, pause = self._load_seconds.get(name), self._workers[name].pause_left
         if usual is None:
-            return None
-        return max(1.0, usual - (self._clock() - self._load_began.get(name, self._clock())))
+            return pause or None
+        now = self._clock()
+        return max(1.0, pause + usual - (now - self._load_began.get(name, now)))
 
     # ------------------------------------------------------------------ who is kept
     def add(self, worker: Charge, terms: Terms) -> None:
@@ -245,7 +254,6 @@ class Keeper:
 
     def _load(self, name: str, need: int) -> None:
         self.reserved[name] = need
-        self._load_began[name] = self._clock()
         log.info("loading", model=name, bytes=need, held=self.held, budget=self.budget)
         if self._states[name] is State.QUARANTINED:
             self._workers[name].reset()
@@ -267,6 +275,10 @@ class Keeper:
         before, self._states[name] = self._states[name], state
         if state in _GONE and before not in _GONE:
             self.reserved.pop(name, None)  # its process has been reaped
+        if state is State.SPAWNED:
+            self._load_began[name] = self._clock()
+        elif state is not State.LOADING and state is not State.READY:
+            self._load_began.pop(name, None)
         if state is State.READY:
             self._ready_since[name] = now = self._clock()
             if (began := self._load_began.pop(name, None)) is not None:

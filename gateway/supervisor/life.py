@@ -9,10 +9,13 @@ from enum import Enum, auto
 
 from gateway.bus.router import Report
 from gateway.supervisor.process import Process
-from gateway.supervisor.pulse import Pulse
+from gateway.supervisor.pulse import Moves, Pulse
 from gateway.supervisor.watchdog import Vitals
 from shared.lifecycle import State
+from shared.messages import Stats
 from shared.spec import WorkerSpec
+
+TICK = 1.0  # seconds between looks at the vitals
 
 
 class Nudge(Enum):
@@ -38,10 +41,12 @@ class Life:
         self.inbox: asyncio.Queue[Event] = asyncio.Queue()
         self.pulse = Pulse()
         self.process: Process | None = None
-        self.load_started = self.last_progress = clock()
+        self.load_started = self.last_progress = self.last_move = clock()
+        self.ready_since: float | None = None
+        self.silent_looks = 0  # looks at the vitals since its last pulse
         self.fatal_at: float | None = None
         self.fatal_code: str | None = None
-        self.said_bye = False
+        self.said_bye = self.terminated = False
         self.exited = False
         self._clock = clock
 
@@ -50,6 +55,20 @@ class Life:
 
     def progressed(self) -> None:
         self.last_progress = self._clock()
+
+    def beat(self, stats: Stats) -> None:
+        """A pulse has come."""
+        self.silent_looks = 0
+        moves = self.pulse.beat(stats, self._clock())
+        if moves is Moves.STEP:
+            self.progressed()
+        elif moves is Moves.INSIDE:
+            self.last_move = self._clock()
+
+    @property
+    def served(self) -> float | None:
+        """Seconds that it has been ready, None: it never was."""
+        return None if self.ready_since is None else self._clock() - self.ready_since
 
     def unreachable(self) -> None:
         self.inbox.put_nowait(Nudge.UNREACHABLE)
@@ -62,7 +81,10 @@ class Life:
         """For the watchdog; without open requests standing still is no hang."""
         if open_requests == 0:
             self.progressed()
-        return Vitals(state, self.load_started, self.last_progress, open_requests, self.fatal_at)
+        silent = self.silent_looks * TICK
+        return Vitals(
+            state, self.load_started, self.last_progress, open_requests, self.fatal_at, self.last_move, silent
+        )
 
     async def watch_exit(self, process: Process) -> None:
         """A reaped exit is death now."""

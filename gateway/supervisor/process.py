@@ -20,7 +20,7 @@ from shared.spec import WorkerSpec
 
 log = get_logger("gateway.supervisor")
 
-TERM_GRACE = 2.0  # seconds between SIGTERM and SIGKILL
+TERM_GRACE = 5.0  # seconds between SIGTERM and SIGKILL; more than a worker takes to end itself after SIGTERM
 _STDERR = 2  # what a library prints to stdout belongs to the logs too
 
 Sleep = Callable[[float], Awaitable[None]]

@@ -58,7 +58,7 @@ class FleetSnapshot:
 
     @property
     def status(self) -> NodeStatus:
-        """`degraded`: a model is down for good; `loading`: one is on its way; `ready`: the others wait to be asked."""
+        """`degraded`: a model can't be started; `loading`: one is on its way; `ready`: the others wait to be asked."""
         if any(worker.state is State.QUARANTINED for worker in self.workers):
             return "degraded"
         if any(worker.wanted or worker.state in _ON_THE_WAY for worker in self.workers):

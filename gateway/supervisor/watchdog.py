@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import signal
 from dataclasses import dataclass
 
 from shared.errors import ConfigError
-from shared.lifecycle import CRASH_WINDOW, State, backoff, gives_up
+from shared.lifecycle import Cause, State
 
 FATAL_GRACE = 5.0  # seconds that a worker has to end after it said Fatal
+LONGEST_STEP = 10  # hang timeouts that one step may take, however much it moves
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,8 @@ class Vitals:
     progressed: float  # the last change of Stats.steps, the last answer, or the last moment without open requests
     open_requests: int
     fatal: float | None = None  # when it said Fatal
+    moved: float = 0.0  # the last change of Stats.beats
+    silent: float = 0.0  # seconds since its last pulse
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +33,15 @@ class Limits:
     hang_timeout: float
 
 
-def is_hung(open_requests: int, last_progress_at: float, now: float, timeout: float) -> bool:
-    """Requests in flight and nothing moves: neither a step nor an answer for `timeout` seconds."""
-    return open_requests > 0 and now - last_progress_at > timeout
+def is_hung(vitals: Vitals, now: float, timeout: float) -> bool:
+    """Requests in flight, and for `timeout` seconds neither a step, nor an answer, nor a movement inside a step.
+
+    Movement alone excuses a step for `LONGEST_STEP` times as long: one that never ends moves too.
+    """
+    if vitals.open_requests == 0:
+        return False
+    without_step, without_move = now - vitals.progressed, now - max(vitals.progressed, vitals.moved)
+    return without_move > timeout or without_step > LONGEST_STEP * timeout
 
 
 def diagnose(vitals: Vitals, limits: Limits, now: float) -> str | None:
@@ -45,13 +54,20 @@ def diagnose(vitals: Vitals, limits: Limits, now: float) -> str | None:
         late = now - vitals.load_started > limits.load_timeout
         return f"was not ready within {limits.load_timeout:.0f} s" if late else None
     # 3. It works, or should.
-    if is_hung(vitals.open_requests, vitals.progressed, now, limits.hang_timeout):
-        return f"made no progress for {limits.hang_timeout:.0f} s with {vitals.open_requests} requests in flight"
+    if is_hung(vitals, now, limits.hang_timeout):
+        return f"made no progress for {now - vitals.progressed:.0f} s with {vitals.open_requests} requests in flight"
+    # 4. It idles, or should.
+    if vitals.silent > limits.hang_timeout:
+        return f"gave no sign of life for {vitals.silent:.0f} s"
     return None
 
 
-def restart_delay(fatal_code: str | None, crash_times: Sequence[float], now: float) -> float | None:
-    """Seconds to wait before the restart, or None for quarantine. `crash_times` includes the crash of `now`."""
-    if fatal_code == ConfigError.code or gives_up(crash_times, now):
-        return None
-    return backoff(sum(now - at <= CRASH_WINDOW for at in crash_times))
+def cause_of(status: int | None, terminated: bool, fatal_code: str | None) -> Cause:
+    """Why an incarnation ended. `status`: of its exit, None when it was killed for a reason of ours; `terminated`: it
+    said that a signal from outside ends it.
+    """
+    if fatal_code is not None:
+        return Cause.CONFIG if fatal_code == ConfigError.code else Cause.FAULT
+    if status == -signal.SIGTERM or (terminated and status is not None):
+        return Cause.TERMINATED
+    return Cause.KILLED if status == -signal.SIGKILL else Cause.FAULT

@@ -1,7 +1,7 @@
 """A worker's lifecycle, owned by one task; everybody else asks: `start`, `ensure_ready`, `stop`, `reset`.
 
 The task reads as the table in shared/lifecycle: rest (STOPPED, QUARANTINED), live (SPAWNED … STOPPING), bury (CRASHED),
-pause (BACKOFF). When a process is gone its requests are settled before anything else happens.
+pause (BACKOFF, QUARANTINED). When a process is gone its requests are settled before anything else happens.
 """
 
 from __future__ import annotations
@@ -11,52 +11,24 @@ import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol
 
-from gateway.bus.router import Listener, Report
+from gateway.bus.router import Report
 from gateway.routing.admission import Refusal
-from gateway.supervisor.life import Exited, Life, Nudge
+from gateway.supervisor.life import TICK, Exited, Life, Nudge
+from gateway.supervisor.neighbours import Bus, Capacity
 from gateway.supervisor.process import Process, Sleep, Spawn, kill, spawn, stop
-from gateway.supervisor.watchdog import Limits, diagnose, restart_delay
+from gateway.supervisor.watchdog import Limits, cause_of, diagnose
 from shared.errors import ModelUnavailable, WorkerLost
-from shared.lifecycle import Event, State, advance
+from shared.lifecycle import QUARANTINE_FIRST, Cause, Death, Event, Quarantine, Record, Restart, State, advance, decide
 from shared.logs import get_logger
 from shared.messages import Bye, Down, Drain, Fatal, Hello, Loading, Ready, Stats, Stop, Trim
 from shared.spec import WorkerSpec
 
 log = get_logger("gateway.supervisor")
 
-TICK = 1.0  # seconds between looks at the vitals
 DRAIN_LOOK = 0.05  # seconds between looks at what still runs
-ASK_GRACE = 2.0  # seconds that an idle worker has to follow Stop
+ASK_GRACE = 5.0  # seconds that an idle worker has to follow Stop, on a busy machine too
 LAST_WORDS = 0.25  # seconds in which a dead worker's frames may still arrive
-RETRY_QUARANTINED = 60.0  # seconds, for clients
-
-
-class Capacity(Protocol):
-    """Whom the worker's owner tells what can be had; the dispatcher."""
-
-    def worker_ready(self, model: str, identity: str, limit: int) -> None: ...
-
-    def worker_leaving(self, model: str, identity: str) -> None: ...
-
-    def worker_lost(self, model: str, identity: str, message: str, code: str = ...) -> None: ...
-
-    def close_model(self, model: str, refusal: Refusal) -> None: ...
-
-    def open_model(self, model: str) -> None: ...
-
-
-class Bus(Protocol):
-    """The router, as far as a supervisor needs it."""
-
-    def listen(self, identity: str, listener: Listener) -> None: ...
-
-    def forget(self, identity: str) -> None: ...
-
-    def send(self, identity: str, message: Down) -> None: ...
-
-    def open_on(self, identity: str) -> int: ...
 
 
 class Worker:
@@ -72,11 +44,13 @@ class Worker:
         limits: Limits,
         grace: float,
         on_ready: Callable[[Ready], None] = lambda _: None,
+        on_retry: Callable[[], None] = lambda: None,
         bound: Callable[[WorkerSpec], WorkerSpec] = lambda spec: spec,
         spawn: Spawn = spawn,
         clock: Callable[[], float] = time.monotonic,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
+        """`on_retry` is told when a quarantine is over and the worker may be wanted again."""
         self.spec = spec
         self.name = spec.name
         self.model = model or spec.name
@@ -89,14 +63,15 @@ class Worker:
         self._limits = limits
         self._grace = self._present_grace = grace
         self._on_ready = on_ready
+        self._on_retry = on_retry
         self._bound = bound
         self._spawn = spawn
         self._clock = clock
         self._sleep = sleep
         self._log = log.bind(worker=spec.name)
         self._wanted = self._reset = False
-        self._delay = 0.0  # of the present BACKOFF, seconds
-        self._crash_times: list[float] = []
+        self._pause_ends = 0.0  # of the present BACKOFF or QUARANTINED
+        self._record = Record()
         self._watchers: list[Callable[[State], None]] = []
         self._command = asyncio.Event()
         self._moved = asyncio.Event()
@@ -104,7 +79,7 @@ class Worker:
 
     # ------------------------------------------------------------------ verbs for everybody
     def start(self) -> None:
-        """Wants it up. Idempotent; a quarantined worker stays down until `reset`."""
+        """Wants it up. Idempotent; a quarantined worker stays down until `reset`, or until its time is over."""
         self._wanted = True
         if self.state is not State.QUARANTINED:
             self._capacity.open_model(self.model)
@@ -117,7 +92,7 @@ class Worker:
         await self._until(lambda: self.state is not State.STOPPED or self._wanted)
         await self._until(lambda: self.state is State.READY or self._stays_down)
         if self.state is not State.READY:
-            raise ModelUnavailable(f"The model `{self.model}` is {self.state}.", retry_after=RETRY_QUARANTINED)
+            raise ModelUnavailable(f"The model `{self.model}` is {self.state}.", retry_after=self.pause_left or None)
 
     @property
     def _stays_down(self) -> bool:
@@ -136,10 +111,16 @@ class Worker:
         await self._until(lambda: self.state is State.STOPPED or self._wanted)
 
     def reset(self) -> None:
-        """Lets it leave quarantine, with a clean record."""
-        if self.state is State.QUARANTINED:
+        """Ends a pause or a quarantine, with a clean record."""
+        if self.state in (State.BACKOFF, State.QUARANTINED):
             self._reset = True
             self.start()
+
+    @property
+    def pause_left(self) -> float:
+        """Seconds until it may start again; 0 where it neither pauses nor is in quarantine."""
+        paused = self.state in (State.BACKOFF, State.QUARANTINED)
+        return max(0.0, self._pause_ends - self._clock()) if paused else 0.0
 
     def trim(self, keep: float) -> None:
         """Has it shrink its caches to this share of what its prefix cache may hold."""
@@ -177,30 +158,46 @@ class Worker:
 
     async def _rest(self) -> None:
         while True:
-            if self.state is State.QUARANTINED and not self._wanted:
-                self._advance(Event.STOP)
-            if self.state is State.QUARANTINED and self._reset:
-                self._crash_times.clear()
-                self._advance(Event.RESET)
-                self._capacity.open_model(self.model)
-            self._reset = False
+            if self.state is State.QUARANTINED:
+                await self._wait_out()
+                self._leave_quarantine()
             if self.state is State.STOPPED and self._wanted:
                 return
             self._command.clear()
             await self._command.wait()
 
+    def _leave_quarantine(self) -> None:
+        """1. Somebody wants another try now. 2. Somebody wants it down. 3. Its time is over: it may be asked for."""
+        over = self._wanted and not self._reset
+        if self._reset:
+            self._record, self._reset = Record(), False
+            self._advance(Event.RESET)
+        else:
+            self._wanted = False
+            self._advance(Event.STOP)
+        self._capacity.open_model(self.model)
+        if over:
+            self._log.info("the quarantine is over")
+            self._on_retry()
+
     async def _pause(self) -> None:
-        timer = asyncio.ensure_future(self._sleep(self._delay))
+        await self._wait_out()
+        if self._reset:
+            self._record, self._reset = Record(), False
+        if not self._wanted:
+            self._advance(Event.STOP)
+
+    async def _wait_out(self) -> None:
+        """Until the pause is over, or somebody has other wishes."""
+        timer = asyncio.ensure_future(self._sleep(self.pause_left))
         try:
-            while self._wanted and not timer.done():
+            while self._wanted and not self._reset and not timer.done():
                 self._command.clear()
                 command = asyncio.ensure_future(self._command.wait())
                 await asyncio.wait({timer, command}, return_when=asyncio.FIRST_COMPLETED)
                 command.cancel()
         finally:
             timer.cancel()
-        if not self._wanted:
-            self._advance(Event.STOP)
 
     async def _live(self) -> None:
         """One incarnation from its spawn to its burial."""
@@ -230,6 +227,8 @@ class Worker:
                     return exited
                 case Nudge.UNREACHABLE:
                     return "could not be reached"
+                case Nudge.TICK:
+                    life.silent_looks += 1
                 case Nudge():
                     pass
                 case report:
@@ -250,27 +249,29 @@ class Worker:
                     life.load_started = self._clock()
                 life.pulse.loading = report
             case Ready() if self.state is State.LOADING:
-                life.pulse.ready = report
+                life.pulse.ready, life.ready_since, life.silent_looks = report, self._clock(), 0
                 self._log.info("ready", kind=report.kind, credits=report.max_inflight, seconds=report.load_seconds)
                 self._advance(Event.LOADED)
                 self._on_ready(report)
                 self._capacity.worker_ready(self.model, life.identity, report.max_inflight)
             case Stats():
-                if life.pulse.beat(report, self._clock()):
-                    life.progressed()
+                life.beat(report)
             case Fatal():
                 life.fatal_at, life.fatal_code, self.last_error = self._clock(), report.code, report.message
                 self._log.error("fatal", code=report.code, error=report.message)
                 self._capacity.worker_leaving(self.model, life.identity)
-            case Bye():
-                life.said_bye = True
+            case Bye(_, terminated):
+                life.said_bye, life.terminated = True, life.terminated or terminated
+                self._capacity.worker_leaving(self.model, life.identity)
             case _:
                 self._log.warning("out of turn", said=type(report).__name__, state=self.state)
 
     async def _bury(self, life: Life, end: str | Exited) -> None:
         """After an exit, a hang or a missed deadline: requests first, then the process, then the next try."""
+        status = end.status if isinstance(end, Exited) else None
         message = f"The worker of `{self.model}` ended unexpectedly."
-        self._capacity.worker_lost(self.model, life.identity, message, WorkerLost.code)
+        blame = cause_of(status, life.terminated, life.fatal_code) is not Cause.TERMINATED
+        self._capacity.worker_lost(self.model, life.identity, message, WorkerLost.code, blame=blame)
         if isinstance(end, Exited):
             self._advance(Event.EXIT)
             await self._last_words(life)
@@ -285,20 +286,20 @@ class Worker:
             await kill(life.process)
         self._bus.forget(life.identity)
         self.life = None
-        self._judge(life.fatal_code)
+        self._judge(Death(cause_of(status, life.terminated, life.fatal_code), life.served))
 
-    def _judge(self, fatal_code: str | None) -> None:
-        now = self._clock()
-        self._crash_times.append(now)
-        delay = restart_delay(fatal_code, self._crash_times, now)
-        if delay is not None:
-            self._delay = delay
-            self._advance(Event.WAIT)
-            self._log.info("restarting", seconds=delay)
-            return
-        self._close_lane(f"The model `{self.model}` can't be started; /v1/status says why.")
-        self._advance(Event.GIVE_UP)
-        self._log.error("quarantined", error=self.last_error)
+    def _judge(self, death: Death) -> None:
+        self._record = self._record.after(death)
+        match decide(self._record, death.cause):
+            case Restart(seconds):
+                self._pause_ends = self._clock() + seconds
+                self._advance(Event.WAIT)
+                self._log.info("restarting", seconds=seconds)
+            case Quarantine(seconds):
+                self._record = self._record.in_quarantine()
+                self._close_lane(f"The model `{self.model}` can't be started; /v1/status says why.", seconds)
+                self._advance(Event.GIVE_UP)
+                self._log.error("quarantined", seconds=seconds, error=self.last_error)
 
     async def _wind_down(self, life: Life, process: Process) -> None:
         """Stops a living worker: drain, then the ladder. Requests may wait for its return."""
@@ -347,7 +348,7 @@ class Worker:
             self._bus.forget(life.identity)
             self.life = None
         self.last_error = "internal error in the supervisor; see the log"
-        self._close_lane(f"The model `{self.model}` is unavailable.")
+        self._close_lane(f"The model `{self.model}` is unavailable.", QUARANTINE_FIRST)
         self._set(State.QUARANTINED)
 
     # ------------------------------------------------------------------ small change
@@ -355,9 +356,9 @@ class Worker:
         with contextlib.suppress(WorkerLost):  # it never spoke, or is gone: the ladder goes on
             self._bus.send(life.identity, message)
 
-    def _close_lane(self, message: str) -> None:
-        refusal = Refusal(ModelUnavailable.code, message, RETRY_QUARANTINED)
-        self._capacity.close_model(self.model, refusal)
+    def _close_lane(self, message: str, seconds: float) -> None:
+        self._pause_ends = self._clock() + seconds
+        self._capacity.close_model(self.model, Refusal(ModelUnavailable.code, message, seconds))
 
     async def _tick(self, life: Life) -> None:
         while True:

@@ -1,7 +1,9 @@
 """Real processes, killed. After each fault one plain request must still be served."""
 
 import asyncio
+import contextlib
 import os
+import random
 import signal
 
 import pytest
@@ -13,7 +15,7 @@ from gateway.routing.dispatch import Stream
 from gateway.supervisor.process import spawn
 from shared.channel import connect_dealer
 from shared.codec import encode
-from shared.errors import ModelUnavailable, ShuttingDown, WorkerLost
+from shared.errors import ModelUnavailable, PoisonRequest, RequestError, ShuttingDown, WorkerLost
 from shared.lifecycle import State
 from shared.messages import Accepted, ChoiceFinished, Finished, Loading, Step, TextDelta
 from shared.spec import WorkerSpec
@@ -41,6 +43,12 @@ async def ending(stream: Stream) -> BaseException | Event:
         assert [event async for event in stream] == []
         return error
     return last
+
+
+async def ending_of_any(stream: Stream) -> None:
+    """Whatever the end: there has to be one."""
+    with contextlib.suppress(RequestError):
+        await read(stream)
 
 
 async def assert_serves(node: FakeNode) -> None:
@@ -83,10 +91,105 @@ async def test_a_request_that_showed_nothing_survives_the_kill() -> None:
 
 async def test_a_request_that_kills_its_worker_kills_two_and_then_ends() -> None:
     async with fake_node() as node:
-        with pytest.raises(WorkerLost):
+        with pytest.raises(PoisonRequest):
             await read(node.ask("crash"))
         await assert_serves(node)
         assert node.facts().incarnation == 3
+        with pytest.raises(PoisonRequest):
+            node.ask("crash")  # a client's own retry
+        await assert_serves(node)
+        assert node.facts().incarnation == 3
+
+
+async def test_a_poison_request_takes_nobody_with_it() -> None:
+    async with fake_node(max_batch=8) as node:
+        await node.fleet.worker("chat").ensure_ready()
+        os.kill(node.pid(), signal.SIGSTOP)  # all of them arrive together
+        before = [node.ask("echo 4") for _ in range(3)]
+        poison = node.ask("crash")
+        after = [node.ask("echo 4") for _ in range(3)]
+        wholes = [asyncio.create_task(stream.whole()) for stream in after]
+        os.kill(node.pid(), signal.SIGCONT)
+        with pytest.raises(PoisonRequest):
+            await read(poison)
+        for stream in before:
+            assert isinstance(await ending(stream), Finished)
+        for events in await asyncio.gather(*wholes):
+            assert isinstance(events[-1], Finished)
+        assert node.facts().incarnation == 3
+        await assert_serves(node)
+
+
+async def killed_at_a_random_moment(node: FakeNode, chance: random.Random) -> None:
+    """Kills the present incarnation, while it loads or while it serves; returns when it has been buried."""
+    worker = node.fleet.worker("chat")
+    while (life := worker.life) is None or life.process is None:
+        await asyncio.sleep(0.001)
+    if chance.random() < 0.7:
+        await worker.ensure_ready()
+        node.clock.skew += 20  # it has served for so long
+        for _ in range(chance.randrange(300)):
+            await asyncio.sleep(0)
+    life.process.signal(signal.SIGKILL)
+    while worker.life is life:
+        await asyncio.sleep(0.001)
+
+
+async def test_twelve_kills_at_random_moments_lose_no_model() -> None:
+    chance = random.Random(7)
+    async with fake_node(max_batch=4) as node:
+        worker = node.fleet.worker("chat")
+        await worker.ensure_ready()
+        for _ in range(12):
+            streams = [node.ask(text) for text in ("forever", "forever", "echo 300", "echo 300")]
+            tasks = [asyncio.create_task(ending_of_any(stream)) for stream in streams]
+            await killed_at_a_random_moment(node, chance)
+            assert worker.state is State.BACKOFF
+            for stream in streams:
+                await stream.aclose()
+            await asyncio.gather(*tasks)
+        await assert_serves(node)
+        assert node.facts().restarts == 12
+        assert len(node.router.mailboxes) == 0
+
+
+async def test_a_worker_that_somebody_terminates_takes_nothing_with_it() -> None:
+    async with fake_node(max_batch=4) as node:
+        await node.fleet.worker("chat").ensure_ready()
+        shown = node.ask("forever")
+        await first_text(shown)
+        whole = asyncio.create_task(node.ask("echo 1500").whole())
+        while node.router.open_on("chat.1") < 2:
+            await asyncio.sleep(0)
+        os.kill(node.pid(), signal.SIGTERM)
+        assert isinstance(await ending(shown), WorkerLost)  # and not that the node is shutting down
+        assert isinstance((await whole)[-1], Finished)
+        await assert_serves(node)
+        assert node.facts().incarnation == 2
+
+
+async def test_a_slow_step_is_no_hang() -> None:
+    async with fake_node() as node:
+        await node.fleet.worker("chat").ensure_ready()
+        slow = asyncio.create_task(node.ask("slow 4").whole())
+        for beats in (1, 2, 3):
+            while (stats := node.facts().stats) is None or stats.beats < beats:
+                await asyncio.sleep(0.001)
+            node.clock.skew += 100  # three times less than the hang timeout, and together far more
+        assert isinstance((await slow)[-1], Finished)
+        assert node.facts().incarnation == 1
+
+
+async def test_a_frozen_idle_worker_is_found() -> None:
+    async with fake_node() as node:
+        await node.fleet.worker("chat").ensure_ready()
+        victim = node.pid()
+        os.kill(victim, signal.SIGSTOP)
+        while node.facts().incarnation == 1:
+            await asyncio.sleep(0.01)
+        assert not is_alive(victim)
+        assert "no sign of life" in str(node.facts().last_error)
+        await assert_serves(node)
 
 
 async def test_a_hang_is_killed_by_the_watchdog() -> None:

@@ -23,7 +23,7 @@ class Owner:
     def on_settled(self) -> None:
         self.calls.append("settled")
 
-    def on_lost(self, failed: Failed) -> bool:
+    def on_lost(self, failed: Failed, blame: bool) -> bool:
         return self.takes_back
 
 

@@ -3,6 +3,7 @@
     echo N    N text deltas "w0 ", "w1 ", … one a step, then the end (N or max_tokens, whichever is less)
     forever   a delta every few milliseconds until it is cancelled
     hang      the step blocks until `release` is set, which nobody does in a process of its own
+    slow N    the step takes N pulses of the worker, during which the device moves
     crash     the process dies inside the step (exit code 13)
     fatal     the step raises
     bad       preprocessing raises InvalidRequest(param="messages")
@@ -47,6 +48,32 @@ from workers.engine import Progress
 
 CONTEXT = 4096
 PACE = 0.002  # seconds between two deltas of "forever"
+
+
+class Movement:
+    """A device: `look` tells how far it is, and moves it on."""
+
+    def __init__(self) -> None:
+        self.done = 0
+        self.left = 0
+        self.idle = threading.Event()
+
+    def work(self, looks: int) -> None:
+        """Returns when it has been looked at so often."""
+        self.idle.clear()
+        self.left = looks
+        self.idle.wait()
+
+    def look(self) -> int:
+        if self.left:
+            self.done += 1
+            self.left -= 1
+            if not self.left:
+                self.idle.set()
+        return self.done
+
+
+MOVEMENT = Movement()
 
 
 def text_of(prompt: Prompt) -> str:
@@ -160,6 +187,8 @@ class FakeEngine:
                 self.release.wait()
             case "crash":
                 os._exit(13)
+            case slow if slow.startswith("slow "):
+                MOVEMENT.work(int(slow.removeprefix("slow ")))
             case "fatal":
                 raise RuntimeError("the fake step is broken")
 

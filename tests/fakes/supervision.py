@@ -83,6 +83,7 @@ class FakeCapacity:
     def __init__(self) -> None:
         self.calls: list[tuple[object, ...]] = []
         self.refusal: Refusal | None = None
+        self.blamed = True  # the last loss
 
     def worker_ready(self, model: str, identity: str, limit: int) -> None:
         self.calls.append(("ready", identity, limit))
@@ -90,8 +91,11 @@ class FakeCapacity:
     def worker_leaving(self, model: str, identity: str) -> None:
         self.calls.append(("leaving", identity))
 
-    def worker_lost(self, model: str, identity: str, message: str, code: str = "worker_lost") -> None:
+    def worker_lost(
+        self, model: str, identity: str, message: str, code: str = "worker_lost", *, blame: bool = True
+    ) -> None:
         self.calls.append(("lost", identity, code))
+        self.blamed = blame
 
     def close_model(self, model: str, refusal: Refusal) -> None:
         self.calls.append(("close", model))

@@ -11,7 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # -P leaves the script's surroundings out
 
 from shared.spec import WorkerSpec
-from tests.fakes.engine import FakeEngine
+from tests.fakes.engine import MOVEMENT, FakeEngine
 from workers.engine import Progress
 from workers.process import main
 
@@ -21,4 +21,4 @@ def host(spec: WorkerSpec, progress: Progress) -> tuple[FakeEngine, WorkerSpec]:
 
 
 if __name__ == "__main__":
-    main(host)
+    main(host, MOVEMENT.look)

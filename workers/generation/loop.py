@@ -139,6 +139,8 @@ class GenerationLoop:
         self._steps += 1
         if decoding and previous is not None and prefilled is not None:
             self._pacer.observe(time.perf_counter() - began, prefilled)
+        elif prefilled and previous is None and not self.batch.size:
+            self._pacer.observe_alone(time.perf_counter() - began, prefilled)
         return deltas
 
     def _joining(self) -> list[tuple[Row, RowState]]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 CHUNK_LEAST = 32
 PAUSE_ALLOWED = 0.1  # seconds by which a chunk may delay the running streams
+CHUNK_FIRST = 256  # tokens, before anything is known of the machine
+CHUNK_SECONDS = 2.0  # that a chunk may take when nobody decodes: who comes or cancels meanwhile waits for it
 GROUP_OVERHEAD = 2048  # columns that a row may waste before a group of its own is cheaper
 GROUPS_MOST = 8
 
@@ -57,21 +59,38 @@ def choose_group(length: int, groups: Mapping[int, tuple[int, int]]) -> int | No
 
 
 class Pacer:
-    """Learns what a prompt token costs and sizes chunks so that running streams pause by `PAUSE_ALLOWED` at most."""
+    """Learns what a prompt token costs and sizes chunks so that running streams pause by `PAUSE_ALLOWED` at most.
+
+    Where nobody decodes a chunk may take `CHUNK_SECONDS`, or be as large as is efficient.
+    """
 
     def __init__(self, chunk: int) -> None:
         self._chunk = chunk
+        self._alone = min(chunk, CHUNK_FIRST)
         self._token_cost: float | None = None  # seconds
         self._step_cost = 0.0
 
     def budget(self, decoding: int) -> int:
         """Tokens that may be prefilled in this step beside `decoding` rows."""
         if not decoding:
-            return self._chunk
+            return self._alone
         if self._token_cost is None:
             return CHUNK_LEAST * 2
         fits = int(PAUSE_ALLOWED / self._token_cost)
-        return max(CHUNK_LEAST, min(self._chunk, 1 << max(fits, 1).bit_length() - 1))
+        return self._rounded(fits)
+
+    def _rounded(self, tokens: int) -> int:
+        """Down to a power of two: kernels are compiled or planned for few lengths."""
+        return max(CHUNK_LEAST, min(self._chunk, 1 << max(tokens, 1).bit_length() - 1))
+
+    def observe_alone(self, seconds: float, tokens: int) -> None:
+        """A step took `seconds` and did nothing but prefill `tokens`.
+
+        Short chunks are nearly all fixed cost: they are believed only where they took too long or make room.
+        """
+        fits = self._rounded(int(tokens * CHUNK_SECONDS / max(seconds, 1e-6)))
+        if seconds > CHUNK_SECONDS or fits > self._alone:
+            self._alone = fits
 
     def observe(self, seconds: float, tokens: int) -> None:
         """A step took `seconds` and prefilled `tokens` (0: it only decoded)."""

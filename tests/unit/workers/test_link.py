@@ -92,6 +92,17 @@ def test_close_sends_what_is_queued() -> None:
         assert len(heard) == 102  # Hello, 100 Accepted, Bye
 
 
+def test_a_pulse_tells_whether_the_device_has_moved() -> None:
+    looks = iter([5, 5, 6, 7, 7])
+    with fake_gateway() as gateway:
+        spec = WorkerSpec("chat", 3, gateway.endpoint, "fake:")
+        link = Link(spec, lambda *_: None, lambda: None, pulse=0.01, activity=lambda: next(looks, 7))
+        link.start()
+        beats = [gateway.next(Stats).beats for _ in range(6)]
+        link.close()
+    assert beats == [1, 1, 2, 3, 3, 3]
+
+
 def test_close_does_not_wait_for_ever_for_an_absent_gateway(tmp_path: Any) -> None:
     link = Link(WorkerSpec("chat", 1, f"ipc://{tmp_path}/nobody", "fake:"), lambda *_: None, lambda: None)
     link.start()

@@ -5,12 +5,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from shared.messages import Accepted, Bye, Failed, Fatal, Finished, Generate, Hello, Loading, Prompt, Ready, Step, Stop
 from shared.spec import WorkerSpec
 from tests.fakes.router import FakeGateway, fake_gateway
+from workers import process as processes
 from workers.process import ORPHANED
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -106,10 +108,13 @@ def test_sigterm_stops_within_a_short_grace(gateway: FakeGateway, spawn: Spawn) 
     gateway.tell(generate("forever"))
     gateway.next(Step)
     worker.send_signal(signal.SIGTERM)
-    ends = [delta for delta in gateway.deltas_until(Failed, "a") if isinstance(delta, Failed)]
-    assert [end.code for end in ends] == ["shutting_down"]
-    gateway.next(Bye)
+    said = gateway.next(Bye)
+    assert said.terminated  # before it ends: nothing more is to be sent here
+    gateway.tell(Generate("b", Prompt(text="echo 1")))
+    heard = gateway.hear_until(lambda message: isinstance(message, Bye))
     assert worker.wait(20) == 0
+    left = [delta for step in heard if isinstance(step, Step) for delta in step.deltas]
+    assert not any(isinstance(delta, Failed) for delta in left)  # the gateway knows better what becomes of them
 
 
 def test_sigterm_ends_a_worker_whose_step_hangs(gateway: FakeGateway, spawn: Spawn) -> None:
@@ -142,3 +147,16 @@ def test_the_real_program_reports_a_missing_model_without_mlx(gateway: FakeGatew
     assert fatal.code == "config_error"
     assert "no model folder ./no/such/folder" in fatal.message
     assert worker.wait(20) == 1
+
+
+def test_preprocessing_that_computes_is_movement(monkeypatch: pytest.MonkeyPatch) -> None:
+    computed = [10.0]
+    monkeypatch.setattr(processes, "time", SimpleNamespace(process_time=lambda: computed[0]))
+
+    def look(loading: bool = False, preparing: bool = False) -> object:
+        computed[0] += 5
+        return processes.movement(loading, preparing, lambda: "still")
+
+    assert look(loading=True) == look(loading=True)  # only the deadline counts
+    assert look() == look()  # whoever computed, no request was being prepared
+    assert look(preparing=True) != look(preparing=True)

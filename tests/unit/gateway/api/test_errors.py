@@ -17,6 +17,7 @@ from shared.errors import (
     ModelUnavailable,
     Overloaded,
     PayloadTooLarge,
+    PoisonRequest,
     UnsupportedParameter,
     WorkerLost,
 )
@@ -59,6 +60,20 @@ def test_the_shape_of_every_error(kind, status, type_, code):
 )
 def test_retry_after(error, wanted):
     assert error_response(error).headers.get("retry-after") == wanted
+
+
+@pytest.mark.parametrize(
+    ("error", "wanted"),
+    [
+        (PoisonRequest("x"), "false"),
+        (ModelUnavailable("x", retry_after=601), "false"),
+        (ModelUnavailable("x", retry_after=60), None),
+        (ModelUnavailable("x"), None),
+        (Overloaded("x", retry_after=3600), None),
+    ],
+)
+def test_what_no_retry_can_mend_says_so(error, wanted):
+    assert error_response(error).headers.get("x-should-retry") == wanted
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@ import pytest
 
 from gateway.routing.admission import RETRY_LONGEST, RETRY_UNKNOWN, Lane, Refusal, may_enter, retry_after
 from gateway.routing.fairness import Waiter
+from gateway.routing.suspects import Standing
 from shared.errors import ModelUnavailable, Overloaded
 from tests.fakes.clock import FakeClock
 
@@ -9,12 +10,21 @@ from tests.fakes.clock import FakeClock
 class Guest:
     ticket: Waiter
 
-    def __init__(self) -> None:
+    def __init__(self, standing: Standing = Standing.CLEAR) -> None:
+        self.standing = standing
         self.got: list[str] = []
+        self.told: list[str] = []
         self.refusals: list[Refusal] = []
 
-    def granted(self, identity: str) -> None:
+    def granted(self, identity: str, trial: bool) -> None:
         self.got.append(identity)
+        self.standing = Standing.ON_TRIAL if trial else self.standing
+
+    def acquitted(self) -> None:
+        self.told.append("acquitted")
+
+    def adjourned(self) -> None:
+        self.told.append("adjourned")
 
     def refused(self, refusal: Refusal) -> None:
         self.refusals.append(refusal)
@@ -24,8 +34,8 @@ def lane(limit: int = 2) -> Lane:
     return Lane("chat", limit, FakeClock())
 
 
-def enter(where: Lane, tenant: str = "", weight: float = 1.0) -> Guest:
-    guest = Guest()
+def enter(where: Lane, tenant: str = "", weight: float = 1.0, standing: Standing = Standing.CLEAR) -> Guest:
+    guest = Guest(standing)
     where.check(tenant)
     guest.ticket = where.ticket(tenant, weight)
     where.enter(guest.ticket, guest)
@@ -167,3 +177,77 @@ def test_a_request_that_comes_back_is_charged_for_what_it_had() -> None:
     chat.enter(chat.ticket("b"), other := Guest())
     chat.add_worker("chat.2", 1)
     assert (long.got, other.got) == (["chat.1", "chat.2"], [])  # b came anew: it starts level, and later
+
+
+def suspects(where: Lane, count: int) -> list[Guest]:
+    return [enter(where, standing=Standing.SUSPECT) for _ in range(count)]
+
+
+def pass_trial(where: Lane, guest: Guest) -> None:
+    guest.standing = Standing.PASSED
+    where.passed(guest.got[-1], guest.ticket)
+
+
+def test_suspects_are_tried_one_at_a_time_before_everybody_else() -> None:
+    chat = lane(limit=9)
+    fresh = enter(chat)
+    first, second, third = suspects(chat, 3)
+    chat.add_worker("chat.2", 8)
+    assert [guest.got for guest in (first, second, third, fresh)] == [["chat.2"], [], [], []]
+    pass_trial(chat, first)
+    assert (second.got, third.got, fresh.got, first.told) == (["chat.2"], [], [], [])
+    chat.release("chat.2", second.ticket)  # it had ended before it said anything
+    assert third.got == ["chat.2"]
+    assert fresh.got == []
+    pass_trial(chat, third)
+    assert [guest.told for guest in (first, second, third)] == [["acquitted"]] * 3
+    assert fresh.got == ["chat.2"]
+    pass_trial(chat, third)  # once more, and too late
+    assert third.told == ["acquitted"]
+
+
+def test_nobody_who_has_shown_something_is_beside_a_suspect() -> None:
+    chat = lane(limit=9)
+    chat.add_worker("chat.1", 8)
+    running = enter(chat)
+    (suspect,) = suspects(chat, 1)
+    fresh = enter(chat)
+    assert (suspect.got, fresh.got) == ([], ["chat.1"])
+    chat.add_worker("chat~2.2", 8)  # another replica comes back
+    assert suspect.got == ["chat~2.2"]
+    assert enter(chat).got == ["chat.1"]
+    chat.release("chat.1", running.ticket)
+
+
+def test_trials_respect_the_credits() -> None:
+    chat = lane(limit=9)
+    first, second = suspects(chat, 2)
+    chat.add_worker("chat.2", 1)
+    pass_trial(chat, first)
+    assert (second.got, first.told) == ([], [])
+    chat.release("chat.2", first.ticket)
+    assert second.got == ["chat.2"]
+
+
+def test_a_worker_that_goes_adjourns_its_trials() -> None:
+    chat = lane(limit=9)
+    first, second = suspects(chat, 2)
+    chat.add_worker("chat.2", 4)
+    pass_trial(chat, first)
+    chat.remove_worker("chat.2")
+    assert [guest.told for guest in (first, second)] == [["adjourned"]] * 2
+    pass_trial(chat, second)
+
+
+def test_what_is_left_of_a_closed_lanes_time_is_told() -> None:
+    clock = FakeClock()
+    chat = Lane("chat", 2, clock)
+    chat.close(Refusal("model_unavailable", "broken", 600.0))
+    clock.now += 540
+    with pytest.raises(ModelUnavailable) as caught:
+        chat.check()
+    assert caught.value.retry_after == 60
+    clock.now += 100
+    with pytest.raises(ModelUnavailable) as caught:
+        chat.check()
+    assert caught.value.retry_after == 1

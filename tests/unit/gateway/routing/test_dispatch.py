@@ -15,6 +15,7 @@ from shared.errors import (
     ModelNotFound,
     ModelUnavailable,
     Overloaded,
+    PoisonRequest,
     RequestError,
     ShuttingDown,
     Unauthorized,
@@ -85,8 +86,8 @@ class Bench:
     def answer(self, *events: Accepted | Delta, identity: str = "chat.1") -> None:
         self.router.mailboxes.deliver(identity, events)
 
-    def die(self, identity: str = "chat.1") -> None:
-        self.dispatcher.worker_lost("chat", identity, "it died")
+    def die(self, identity: str = "chat.1", blame: bool = True) -> None:
+        self.dispatcher.worker_lost("chat", identity, "it died", blame=blame)
 
     @property
     def sent(self) -> list[tuple[str, object]]:
@@ -280,16 +281,121 @@ async def test_a_request_that_showed_nothing_is_replayed_once() -> None:
     assert [one[0] for one in bench.witness.saw].count("sent") == 2
 
 
-async def test_a_second_death_ends_it() -> None:
+async def test_a_second_death_alone_ends_it_and_its_like_is_refused() -> None:
     bench = Bench()
-    stream = bench.open("a")
+    stream = bench.open("a", blobs=(b"image",))
     bench.die()
     bench.ready("chat.2")
     bench.die("chat.2")
     bench.die("chat.2")
-    with pytest.raises(WorkerLost):
+    with pytest.raises(PoisonRequest, match="ended two workers"):
         await read(stream)
     assert len(bench.router.mailboxes) == 0
+    bench.ready("chat.3")
+    with pytest.raises(PoisonRequest):
+        bench.open("b", blobs=(b"image",))  # a client's own retry
+    assert len(bench.router.mailboxes) == 0
+    assert bench.open("c").state == "running"
+    bench.dispatcher.pardon("chat")
+    assert bench.open("d", blobs=(b"image",)).state == "queued"
+
+
+async def test_one_poison_request_costs_two_workers_and_nobody_else() -> None:
+    bench = Bench(credit=8)
+    streams = {name: bench.open(name) for name in "abcd"}
+    bench.die()
+    bench.ready("chat.2", 8)
+    assert bench.sent[4:] == [("chat.2", "a")]
+    bench.answer(Accepted("a"), identity="chat.2")
+    assert bench.sent[5:] == []  # not a sign of anything yet
+    bench.answer(text("a"), identity="chat.2")
+    assert bench.sent[5:] == [("chat.2", "b")]
+    fresh = bench.open("e")
+    bench.answer(text("a", "b"), Finished("a"), text("b"), identity="chat.2")
+    assert bench.sent[6:] == [("chat.2", "c")]  # the poison
+    assert await streams["a"].wait(0) is False  # held back while c is on trial
+    bench.die("chat.2")
+    with pytest.raises(PoisonRequest):
+        await read(streams["c"])
+    assert await read(streams["a"]) == [Accepted("a"), text("a"), text("a", "b"), Finished("a")]
+    bench.ready("chat.3", 8)
+    assert bench.sent[7:] == [("chat.3", "d")]
+    bench.answer(text("d"), Finished("d"), identity="chat.3")
+    assert bench.sent[8:] == [("chat.3", "b"), ("chat.3", "e")]
+    bench.answer(text("b", "again"), Finished("b"), Finished("e"), identity="chat.3")
+    assert await read(streams["b"]) == [text("b", "again"), Finished("b")]
+    assert await read(streams["d"]) == [text("d"), Finished("d")]
+    assert await read(fresh) == [Finished("e")]
+
+
+async def test_a_passed_request_shows_what_it_has_once_the_trials_are_over() -> None:
+    bench = Bench(credit=8)
+    first, second = bench.open("a"), bench.open("b")
+    bench.die()
+    bench.ready("chat.2", 8)
+    bench.answer(text("a"), identity="chat.2")
+    reading = asyncio.create_task(anext(first))
+    await settle()
+    assert not reading.done()
+    bench.answer(text("b"), identity="chat.2")
+    assert await reading == text("a")
+    assert await anext(second) == text("b")
+    assert bench.open("c").state == "running"
+
+
+async def test_a_passed_request_is_lost_with_its_second_worker_not_refused() -> None:
+    bench = Bench()
+    stream = bench.open("a")
+    whole = asyncio.create_task(stream.whole())
+    await settle()
+    bench.die()
+    bench.ready("chat.2")
+    bench.answer(text("a"), identity="chat.2")
+    await settle()
+    bench.die("chat.2")
+    with pytest.raises(WorkerLost, match="two workers of `chat` ended; it is not tried a third time"):
+        await whole
+    bench.ready("chat.3")
+    assert bench.open("b").state == "running"
+
+
+async def test_the_end_of_a_request_on_trial_comes_through() -> None:
+    bench = Bench(credit=8)
+    tried, other = bench.open("a"), bench.open("b")
+    bench.die()
+    bench.ready("chat.2", 8)
+    bench.answer(Accepted("a"), identity="chat.2")
+    tried.revoke("invalid_api_key", "The API key was revoked.")
+    with pytest.raises(Unauthorized):
+        await read(tried)
+    assert other.state == "queued"  # the worker may still die of it
+    bench.answer(Failed("a", "cancelled", "ok"), identity="chat.2")
+    assert other.state == "running"
+
+
+async def test_a_worker_that_was_terminated_leaves_no_suspects() -> None:
+    bench = Bench(credit=8)
+    streams = [bench.open(name) for name in "ab"]
+    bench.die(blame=False)
+    bench.ready("chat.2", 8)
+    assert bench.sent[2:] == [("chat.2", "a"), ("chat.2", "b")]
+    bench.die("chat.2", blame=False)
+    bench.ready("chat.3", 8)
+    assert [stream.state for stream in streams] == ["running"] * 2
+    bench.die("chat.3", blame=False)
+    with pytest.raises(WorkerLost):
+        await read(streams[0])
+
+
+async def test_a_lost_request_is_told_when_its_model_will_be_back() -> None:
+    bench = Bench()
+    stream = bench.open("a", patience=Patience(60.0, lambda: 12.0))
+    bench.answer(text("a"))
+    await anext(stream)
+    bench.die()
+    with pytest.raises(WorkerLost) as caught:
+        await read(stream)
+    assert caught.value.retry_after == 12.0
 
 
 async def test_a_request_that_showed_something_ends_with_its_partial_usage() -> None:

@@ -11,7 +11,7 @@ from gateway.supervisor.fleet import Fleet
 from gateway.supervisor.snapshot import rss_bytes
 from shared.config import NodeConfig
 from shared.errors import ModelUnavailable, ShuttingDown
-from shared.lifecycle import State
+from shared.lifecycle import QUARANTINE_FIRST, State
 from shared.messages import Fatal, Generate, Hello, Loading, Prompt, Ready, Stats, Trim
 from tests.fakes.clock import FakeClock, settle
 from tests.fakes.supervision import FakeSpawn, RecordingRouter
@@ -22,6 +22,7 @@ GB = 10**9
 class Stage:
     def __init__(self, **models: dict[str, object]) -> None:
         config = NodeConfig.model_validate({"node": {"memory_budget": "8GB", "stop_grace": 3}, "models": models})
+        self.config = config
         self.clock = FakeClock()
         self.memory = (100 * GB, 90 * GB, 0)  # of the machine: total, available, swap
         self.spawn = FakeSpawn()
@@ -240,4 +241,63 @@ async def test_a_machine_short_of_memory_has_caches_shrunk_and_idle_models_unloa
     await stage.clock.advance(10)
     assert stage.fleet.worker("chat").state is State.STOPPED
     assert stage.fleet.keeper.held == 0
+    await stage.close()
+
+
+async def fail_to_start(stage: Stage, name: str) -> None:
+    await stage.say(name, Fatal("config_error", "there is no such folder"))
+    stage.spawn.processes[-1].exit(1)
+    await stage.clock.advance(1)
+    assert stage.fleet.worker(name).state is State.QUARANTINED
+
+
+async def test_a_reload_revives_a_quarantined_model_whose_file_is_the_same(tmp_path: Path) -> None:
+    stage = Stage(chat={"source": weights(tmp_path / "m", 1000)})
+    stage.fleet.start()
+    await settle()
+    await fail_to_start(stage, "chat")
+    await stage.fleet.apply(stage.config)
+    await settle()
+    assert stage.fleet.worker("chat").state is State.SPAWNED
+    assert stage.dispatcher.open(stage.registry["chat"], Generate("r", Prompt(text="hi"))).state == "queued"
+    await stage.close()
+
+
+async def test_a_reload_and_a_load_end_a_pause(tmp_path: Path) -> None:
+    stage = Stage(chat={"source": weights(tmp_path / "m", 1000)})
+    stage.fleet.start()
+    await settle()
+    for again in (lambda: stage.fleet.apply(stage.config), lambda: stage.fleet.load("chat")):
+        stage.spawn.processes[-1].exit(1)
+        await stage.clock.advance(0.5)
+        assert stage.fleet.worker("chat").state is State.BACKOFF
+        task = asyncio.create_task(again())
+        while stage.fleet.worker("chat").state is State.BACKOFF:
+            await asyncio.sleep(0)
+        assert stage.fleet.worker("chat").state is State.SPAWNED
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    await stage.close()
+
+
+async def test_after_a_quarantine_a_model_of_the_start_is_tried_again_the_others_when_asked_for(tmp_path: Path) -> None:
+    stage = Stage(
+        chat={"source": weights(tmp_path / "m", 1000)},
+        other={"source": weights(tmp_path / "n", 1000), "load": "on_demand"},
+    )
+    stage.fleet.start()
+    await settle()
+    await fail_to_start(stage, "chat")
+    stage.fleet.want("other")
+    await settle()
+    await fail_to_start(stage, "other")
+    with pytest.raises(ModelUnavailable) as caught:
+        stage.dispatcher.open(stage.registry["other"], Generate("r", Prompt(text="hi")))
+    assert caught.value.retry_after is not None
+    await stage.clock.advance(QUARANTINE_FIRST + 1)
+    assert stage.fleet.worker("chat").state is State.SPAWNED
+    assert stage.fleet.worker("other").state is State.STOPPED
+    stage.dispatcher.open(stage.registry["other"], Generate("r", Prompt(text="hi")))
+    await settle()
+    assert stage.fleet.worker("other").state is State.SPAWNED
     await stage.close()

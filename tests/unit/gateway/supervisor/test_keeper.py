@@ -23,6 +23,7 @@ class Charge:
     def __init__(self, name: str) -> None:
         self.name = name
         self.state = State.STOPPED
+        self.pause_left = 0.0
         self.calls: list[str] = []
         self.may_stop = asyncio.Event()
         self.may_stop.set()
@@ -301,3 +302,19 @@ async def test_a_decision_that_fails_does_not_hold_up_the_next_model(caplog: pyt
         await stage.keeper.unload("a")
         await stage.ready("b")
         assert stage.held == ["b"]
+
+
+async def test_what_a_pause_and_a_load_still_take_is_known() -> None:
+    async with staged("a") as stage:
+        assert stage.keeper.load_remaining("a") is None
+        await stage.want("a")
+        await stage.became("a", State.SPAWNED, State.LOADING)
+        await stage.clock.advance(8)
+        await stage.became("a", State.READY)
+        await stage.became("a", State.CRASHED, State.BACKOFF)
+        stage.workers["a"].pause_left = 30.0
+        assert stage.keeper.load_remaining("a") == 38
+        stage.workers["a"].pause_left = 0.0
+        await stage.became("a", State.SPAWNED, State.LOADING)
+        await stage.clock.advance(3)
+        assert stage.keeper.load_remaining("a") == 5

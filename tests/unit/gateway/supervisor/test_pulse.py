@@ -1,4 +1,6 @@
-from gateway.supervisor.pulse import Pulse
+from dataclasses import replace
+
+from gateway.supervisor.pulse import Moves, Pulse
 from shared.messages import Stats
 
 
@@ -8,10 +10,12 @@ def stats(steps: int, generated: int = 0) -> Stats:
 
 def test_a_beat_tells_whether_a_step_was_made() -> None:
     pulse = Pulse()
-    assert pulse.beat(stats(0), 1)
-    assert not pulse.beat(stats(0), 2)
-    assert pulse.beat(stats(1), 3)
-    assert pulse.stats == stats(1)
+    assert pulse.beat(stats(0), 1) is Moves.STEP
+    assert pulse.beat(stats(0), 2) is Moves.NOTHING
+    assert pulse.beat(replace(stats(0), beats=1), 3) is Moves.INSIDE
+    assert pulse.beat(replace(stats(0), beats=1), 4) is Moves.NOTHING
+    assert pulse.beat(replace(stats(1), beats=2), 5) is Moves.STEP
+    assert pulse.stats == replace(stats(1), beats=2)
 
 
 def test_tokens_per_second_over_the_last_seconds() -> None:

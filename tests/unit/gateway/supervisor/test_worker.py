@@ -5,11 +5,12 @@ from collections.abc import Callable
 import pytest
 
 from gateway.bus.router import Report
+from gateway.supervisor.life import Life
 from gateway.supervisor.process import TERM_GRACE
-from gateway.supervisor.watchdog import FATAL_GRACE, Limits
+from gateway.supervisor.watchdog import FATAL_GRACE, LONGEST_STEP, Limits
 from gateway.supervisor.worker import ASK_GRACE, LAST_WORDS, Worker
 from shared.errors import ModelUnavailable
-from shared.lifecycle import State
+from shared.lifecycle import FAILED_STARTS, QUARANTINE_FIRST, State
 from shared.messages import Bye, Drain, Fatal, Hello, Loading, Ready, Stats, Stop
 from shared.spec import WorkerSpec
 from tests.fakes.clock import FakeClock, settle
@@ -18,8 +19,8 @@ from tests.fakes.supervision import FakeBus, FakeCapacity, FakeProcess, FakeSpaw
 READY = Ready("llm", 4, 2048, "cpu")
 
 
-def stats(steps: int) -> Stats:
-    return Stats(steps, 1, 0, 0, 0, 0, 0, 0, 0)
+def stats(steps: int, beats: int = 0) -> Stats:
+    return Stats(steps, 1, 0, 0, 0, 0, 0, 0, 0, beats)
 
 
 class Stage:
@@ -37,6 +38,7 @@ class Stage:
         self.capacity = FakeCapacity()
         self.spawn = FakeSpawn()
         self.learned: list[Ready] = []
+        self.retries: list[float] = []
         self.worker = Worker(
             WorkerSpec("chat", 0, "ipc:///nowhere", "model"),
             bus=self.bus,
@@ -44,6 +46,7 @@ class Stage:
             limits=Limits(load_timeout, hang_timeout),
             grace=grace,
             on_ready=on_ready or self.learned.append,
+            on_retry=lambda: self.retries.append(self.clock.now),
             spawn=self.spawn,
             clock=self.clock,
             sleep=self.clock.sleep,
@@ -140,25 +143,95 @@ async def test_a_crash_settles_requests_first_then_restarts_after_a_pause() -> N
     await stage.close()
 
 
-async def test_three_crashes_are_quarantine_until_a_reset() -> None:
+async def quarantined() -> Stage:
     stage = await Stage().started()
-    for _ in range(3):
+    for _ in range(FAILED_STARTS):
         await stage.crash(1)
         await stage.clock.advance(5)
     assert stage.worker.state is State.QUARANTINED
+    return stage
+
+
+async def test_three_failed_starts_are_quarantine_until_a_reset() -> None:
+    stage = await quarantined()
     assert stage.worker.last_error == "exited with status 1"
     assert stage.capacity.refusal is not None
-    assert stage.capacity.refusal.code == "model_unavailable"
-    with pytest.raises(ModelUnavailable):
+    assert (stage.capacity.refusal.code, stage.capacity.refusal.retry_after) == ("model_unavailable", QUARANTINE_FIRST)
+    with pytest.raises(ModelUnavailable) as caught:
         await stage.worker.ensure_ready()
-    await stage.clock.advance(3600)
-    assert len(stage.spawn.specs) == 3
+    assert caught.value.retry_after == stage.worker.pause_left > QUARANTINE_FIRST - 10
+    await stage.clock.advance(QUARANTINE_FIRST - 10)
+    assert len(stage.spawn.specs) == FAILED_STARTS
     stage.worker.reset()
     await settle()
     assert stage.worker.state is State.SPAWNED
     assert stage.capacity.refusal is None
     await stage.crash()
     assert stage.worker.state is State.BACKOFF  # a clean record
+    assert stage.retries == []
+    await stage.close()
+
+
+async def test_a_quarantine_ends_by_itself_and_may_be_tried_once() -> None:
+    stage = await quarantined()
+    await stage.clock.advance(QUARANTINE_FIRST)
+    assert stage.worker.state is State.STOPPED
+    assert stage.capacity.refusal is None
+    assert len(stage.retries) == 1
+    await stage.started()
+    assert stage.worker.state is State.SPAWNED
+    await stage.crash(1)
+    assert stage.worker.state is State.QUARANTINED
+    assert stage.worker.pause_left == 2 * QUARANTINE_FIRST
+    await stage.close()
+    assert len(stage.retries) == 1
+
+
+async def test_a_worker_that_was_ready_comes_back_however_often_it_dies() -> None:
+    stage = await Stage().started()
+    for incarnation in range(1, 13):
+        await stage.say(Hello("chat", incarnation, 1), READY)
+        await stage.clock.advance(3)
+        await stage.crash()
+        await stage.clock.advance(61)
+        assert stage.worker.state is State.SPAWNED
+        await stage.crash()  # while it loads
+        await stage.clock.advance(61)
+    assert stage.worker.state is State.SPAWNED
+    assert ("close", "chat") not in stage.calls
+    await stage.close()
+
+
+async def test_a_reset_ends_a_pause() -> None:
+    stage = await Stage().ready()
+    for _ in range(2):
+        await stage.crash(1)
+        await stage.clock.advance(1)
+    assert stage.worker.state is State.BACKOFF
+    assert stage.worker.pause_left == 1
+    stage.worker.reset()
+    await settle()
+    assert stage.worker.state is State.SPAWNED
+    assert stage.worker.pause_left == 0
+    await stage.crash()
+    assert stage.worker.pause_left == 1  # a clean record
+    await stage.close()
+
+
+@pytest.mark.parametrize("status", [0, -15, -9])
+async def test_a_signal_from_outside_is_nobodys_fault(status: int) -> None:
+    stage = await Stage().ready()
+    for n in range(1, 6):
+        await stage.say(Bye("terminated by a signal", terminated=True))
+        assert stage.calls[-1] == ("leaving", f"chat.{n}")
+        await stage.crash(status)
+        assert stage.calls[-1] == ("lost", f"chat.{n}", "worker_lost")
+        assert stage.capacity.blamed is False
+        await stage.clock.advance(1)
+        assert stage.worker.state is State.SPAWNED
+        await stage.say(Hello("chat", n + 1, 1), READY)
+    await stage.crash(-9)
+    assert stage.capacity.blamed is True
     await stage.close()
 
 
@@ -203,7 +276,9 @@ async def test_fatal_takes_the_credit_and_a_worker_that_stays_is_killed() -> Non
 
 async def test_the_watchdog_kills_a_hang() -> None:
     stage = await Stage(hang_timeout=20).ready()
-    await stage.clock.advance(100)  # idle is no hang
+    for _ in range(10):
+        await stage.clock.advance(10)
+        await stage.say(stats(0))  # idle is no hang
     assert stage.worker.state is State.READY
     stage.bus.open["chat.1"] = 2
     for n in range(3):
@@ -222,11 +297,49 @@ async def test_the_watchdog_kills_a_hang() -> None:
     await stage.close()
 
 
+async def test_a_step_that_moves_is_no_hang_until_it_lasts_too_long() -> None:
+    stage = await Stage(hang_timeout=20).ready()
+    stage.bus.open["chat.1"] = 1
+    await stage.say(stats(1))
+    for n in range(LONGEST_STEP):
+        await stage.clock.advance(19)
+        await stage.say(stats(1, beats=n + 1))
+    assert stage.worker.state is State.READY
+    for n in range(2):
+        await stage.clock.advance(10)
+        await stage.say(stats(1, beats=100 + n))
+    assert "no progress" in str(stage.worker.last_error)
+    stage.bus.open.clear()
+    await stage.close()
+
+
+async def test_an_idle_worker_without_a_pulse_is_killed() -> None:
+    stage = await Stage(hang_timeout=20).ready()
+    await stage.clock.advance(19)
+    await stage.say(stats(0))
+    await stage.clock.advance(19)
+    assert stage.worker.state is State.READY
+    await stage.clock.advance(3)
+    assert stage.spawn.processes[0].signals == [signal.SIGKILL]
+    assert "no sign of life" in str(stage.worker.last_error)
+    await stage.close()
+
+
+def test_time_in_which_the_gateway_stood_still_is_not_silence() -> None:
+    clock = FakeClock()
+    life = Life(WorkerSpec("chat", 1, "ipc:///nowhere", "model"), clock)
+    clock.now += 500
+    assert life.vitals(State.READY, 0).silent == 0
+    life.silent_looks += 3
+    assert life.vitals(State.READY, 0).silent == 3
+
+
 async def test_an_answer_is_progress() -> None:
     stage = await Stage(hang_timeout=20).ready()
     stage.bus.open["chat.1"] = 1
     for _ in range(5):
         await stage.clock.advance(15)
+        await stage.say(stats(0))
         assert stage.worker.life is not None
         stage.worker.life.progressed()
     assert stage.worker.state is State.READY

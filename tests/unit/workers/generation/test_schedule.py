@@ -4,7 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workers.generation.schedule import (
+    CHUNK_FIRST,
     CHUNK_LEAST,
+    CHUNK_SECONDS,
     GROUP_OVERHEAD,
     GROUPS_MOST,
     PAUSE_ALLOWED,
@@ -94,8 +96,37 @@ def test_a_row_that_fits_nowhere_opens_a_group() -> None:
     assert choose_group(10, full) == 0
 
 
-def test_the_pacer_gives_all_when_nobody_decodes() -> None:
-    assert Pacer(2048).budget(0) == 2048
+def test_alone_a_fast_machine_has_whole_chunks_after_its_first() -> None:
+    pacer = Pacer(2048)
+    assert pacer.budget(0) == CHUNK_FIRST
+    pacer.observe_alone(0.009 + CHUNK_FIRST * 8e-6, CHUNK_FIRST)
+    assert pacer.budget(0) == 2048
+    pacer.observe_alone(0.009, 1)  # the rest of a prompt: all fixed cost
+    assert pacer.budget(0) == 2048
+
+
+def test_alone_a_slow_machine_has_chunks_that_are_bounded_in_time() -> None:
+    pacer = Pacer(2048)
+    pacer.observe_alone(CHUNK_FIRST / 17, CHUNK_FIRST)  # 17 tokens a second
+    assert pacer.budget(0) == 32 == CHUNK_LEAST
+    pacer.observe_alone(32 / 200, 32)
+    assert pacer.budget(0) == 256  # of the 400 that fit
+    pacer.observe_alone(3 * CHUNK_SECONDS, 4096)  # a prompt that can't be cut
+    assert pacer.budget(0) == 1024
+    pacer.observe_alone(1000.0, 1024)
+    assert pacer.budget(0) == CHUNK_LEAST
+
+
+def test_alone_a_first_chunk_that_had_to_compile_is_soon_forgotten() -> None:
+    pacer = Pacer(2048)
+    pacer.observe_alone(8.0, CHUNK_FIRST)
+    assert pacer.budget(0) == 64
+    pacer.observe_alone(0.01, 64)
+    assert pacer.budget(0) == 2048
+
+
+def test_a_chunk_is_never_larger_than_the_engine_allows() -> None:
+    assert Pacer(128).budget(0) == 128
 
 
 def test_the_pacer_starts_small_and_learns() -> None:
