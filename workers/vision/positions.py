@@ -42,6 +42,9 @@ def layout_of(language: Any) -> Layout:
     """
     if not hasattr(language, "get_rope_index"):
         return Layout.NONE
+    for name in ("_position_ids", "_rope_deltas"):  # of the last prompt, which the family would go on with
+        if hasattr(language, name):
+            setattr(language, name, None)
     own = _logits(language, None)
     return next((layout for layout in _TRIED if _alike(_logits(language, layout), own)), Layout.NONE)
 
