@@ -18,7 +18,7 @@ from typing import Any
 
 import mlx.core as mx
 
-from scripts.sweep.text_configs import FAMILIES, GEMMA3N, LLAMA4, MLA, WINDOW
+from scripts.sweep.text_configs import FAMILIES, FULL, GEMMA3N, LLAMA4, MLA, SLIDING, WINDOW
 from scripts.sweep.text_configs import config as text_config
 from tests.vision_models import (
     BUILDERS,
@@ -59,6 +59,7 @@ YARN: dict[str, Any] = dict(rope_type="yarn", type="yarn", factor=4.0, original_
 MINISTRAL3 = TEXT | dict(model_type="ministral3", head_dim=16, rope_parameters=YARN)
 MISTRAL4 = TEXT | DEEPSEEK | dict(model_type="mistral4", head_dim=16, norm_topk_prob=True, rope_interleave=True, rope_parameters=YARN)
 COHERE2 = TEXT | dict(model_type="cohere2", head_dim=16, layer_norm_eps=1e-5, sliding_window=WINDOW, sliding_window_pattern=4)
+COMPASS = TEXT | dict(model_type="cohere_compass_text", head_dim=16, sliding_window=WINDOW, layer_types=[SLIDING, FULL] * 2, rope_parameters=dict(rope_type="default", rope_theta=1e4, mrope_section=[2, 3, 3]))
 HUNYUAN = TEXT | dict(model_type="hunyuan_vl", head_dim=16, attention_head_dim=16, org_vocab_size=VOCAB,
     rope_scaling=dict(alpha=1000.0, beta_fast=32, beta_slow=1, factor=1.0, mscale=1.0, mscale_all_dim=1.0, type="xdrope", xdrope_section=[2, 2, 2, 2]))
 ERNIE = TEXT | dict(model_type="ernie4_5_moe_vl", head_dim=16, moe_num_experts=[4, 4], moe_layer_start_index=[1, 1], moe_layer_end_index=[3, 3], moe_intermediate_size=[32, 16], moe_k=2,
@@ -109,6 +110,7 @@ PICTURES: dict[str, Callable[[Drawn], Made]] = {
     "qwen3_vl_moe": partial(_grids, "qwen3_vl_moe", TEXT | MOE | dict(model_type="qwen3_vl_moe_text", head_dim=16, rope_scaling=MROPE | {"mrope_interleaved": True}),
         dict(depth=3, num_position_embeddings=64, deepstack_visual_indexes=[0, 1])),
     "qwen3_5_moe": partial(_grids, "qwen3_5_moe", QWEN35_MOE, dict(num_position_embeddings=64)),
+    "cohere_compass": partial(_grids, "cohere_compass", COMPASS, dict(model_type="cohere_compass_vision", depth=3, num_position_embeddings=64, deepstack_visual_indexes=[0, 1])),
     "glm4v_moe": partial(_grids, "glm4v_moe", GLM4V_MOE, dict(image_size=56)),
     "glm_ocr": partial(_grids, "glm_ocr", GLM_OCR, dict(model_type="glm_ocr_vision", image_size=56)),
     "llava_next": partial(_picture, "llava_next", TEXT | {"model_type": "llama"}, CLIP, 16, (1, 1, 3, 56, 56), {}, {"image_sizes": mx.array([[56, 56]])}),
@@ -132,7 +134,10 @@ class TextOnly:
 TEXTS: dict[str, dict[str, Any]] = {
     "hunyuan_vl": HUNYUAN, "ernie4_5_moe_vl": ERNIE, "minimax_m3_vl": MINIMAX, "molmo": MOLMO,
     "gemma3n": GEMMA3N | dict(vocab_size=VOCAB, vocab_size_per_layer_input=VOCAB, intermediate_size=[96] * 6), "llama4": LLAMA4 | dict(vocab_size=VOCAB),
-    "deepseek_vl_v2": TEXT | DEEPSEEK | dict(model_type="deepseek_v2", topk_method="greedy"),
+    **dict.fromkeys(("deepseek_vl_v2", "deepseekocr"), TEXT | DEEPSEEK | dict(model_type="deepseek_v2", topk_method="greedy")),
+    **dict.fromkeys(("llava_bunny", "fastvlm"), TEXT | dict(model_type="qwen2")), "multi_modality": TEXT | dict(model_type="llama"), "molmo2": TEXT | dict(model_type="molmo2_text", head_dim=16),
+    "phi4_siglip": TEXT | dict(model_type="phi3"), "granite4_vision": TEXT | dict(model_type="granitemoehybrid"),
+    **dict.fromkeys(("zaya1_vl", "youtu_vl", "moondream2", "mage_vl", "locateanything", "llmjpvl", "unlimited_ocr"), TEXT),
     "step3p7": text_config("step3p5")[1] | dict(vocab_size=VOCAB),
     "paddleocr_vl": TEXT | dict(model_type="paddleocr_vl", head_dim=16, use_bias=False, rope_scaling=MROPE, rope_parameters=MROPE | dict(rope_theta=1e4)),
     "granite_vision": TEXT | dict(model_type="granite", embedding_multiplier=2.0, attention_multiplier=0.25, residual_multiplier=0.5, logits_scaling=1.0),

@@ -33,9 +33,11 @@ class Seen:
         self.embeds = fields.inputs_embeds
         if fields.per_layer_inputs is not None:
             self.aligned["per_layer_inputs"] = fields.per_layer_inputs
-        if fields.deepstack_visual_embeds and fields.visual_pos_masks is not None:
+        deep = fields.deepstack_visual_embeds
+        if deep and fields.visual_pos_masks is not None:
             flags: Any = fields.visual_pos_masks[0].tolist()
-            self._deepen(list(fields.deepstack_visual_embeds), [bool(flag) for flag in flags])
+            # Cohere Compass hands the layers over in an object that repeats the mask.
+            self._deepen(list(getattr(deep, "embeddings", deep)), [bool(flag) for flag in flags])
 
     def fill(self, fields: Any, runs: Sequence[Run], found: Sequence[Features]) -> None:
         """The text's embeddings, with known features where media stand."""
