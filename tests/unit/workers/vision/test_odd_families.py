@@ -81,6 +81,17 @@ def test_a_short_row_keeps_its_own_scale_beside_one_past_the_trained_length(made
         }
 
 
+def test_layers_of_features_in_an_object_follow_the_picture(made: Get) -> None:
+    """Cohere Compass; a picture in chunks, then from known features."""
+    k = made("cohere_compass")
+    case = k.cases["two"]
+    expected = library_tokens(k.model, case)
+    d = VisionDriver(k, chunk=5, features=1 << 20)
+    assert d.tokens(case) == expected
+    assert d.tokens(case, "again") == expected
+    assert d.forward.encoded == ["alone"]
+
+
 def test_other_numbers_of_embeddings_than_tokens_are_refused(made: Get) -> None:
     """LLaVA 1.6: whoever is in the batch goes on."""
     k = made("llava_next")
