@@ -13,21 +13,39 @@ from pathlib import Path
 from typing import Any
 
 from shared.errors import ConfigError
+from shared.limits import SPEECH_INPUT, longest_text
+from shared.messages import Kind
 from shared.recipe import read_recipe
 
 _HEADER_MAX = 100 * 2**20  # the format's own bound
 _DTYPES = {"float32": 4, "float16": 2, "bfloat16": 2}
+_GROWTH = 1.5  # a Whisper's storage of keys and values exists twice while it grows
+_SPEECH = 17  # seconds of the longest segment that is spoken in one step
+_SPEECH_ARRAYS = 54  # of a Kokoro's last stage at once: 46 measured on MLX's CPU build, and a margin
 
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """Bytes. `growing` is what one more token costs; `windowed` the same in layers that keep `window` tokens."""
+    """Bytes. `growing` is what one more token costs; `windowed` the same in layers that keep `window` tokens.
+
+    `fixed` is what a request costs whatever its length; `working` what a step computes with, beside all of that.
+    """
 
     weights: int
-    context: int | None = None  # tokens that the model was made for
+    context: int | None = None  # tokens that the model was made for; of speech: characters
     growing: int = 0
     windowed: int = 0
     window: int = 0  # tokens
+    fixed: int = 0
+    working: int = 0
+    keeps_prefixes: bool = True
+    bounded: bool = True  # by the node's YAML; a Whisper's windows are as long as they are
+
+    def offered(self, configured: int | None) -> int:
+        """The context that a worker offers where the YAML says `configured`; 0: unknown."""
+        if not self.bounded or configured is None:
+            return self.context or 0
+        return min(configured, self.context or configured)
 
     @property
     def per_token(self) -> int:
@@ -36,23 +54,57 @@ class Footprint:
 
     def row(self, tokens: int) -> int:
         """KV cache of one request of so many tokens."""
-        return self.growing * tokens + self.windowed * min(tokens, self.window)
+        return self.fixed + self.growing * tokens + self.windowed * min(tokens, self.window)
 
 
-def estimate(folder: Path) -> Footprint:
+def estimate(folder: Path, kind: Kind = "llm") -> Footprint:
     """Raises ConfigError when the folder holds no readable model."""
     config = _read_config(folder)
+    if kind == "stt":
+        return _transcriber(config, weight_bytes(folder))
+    if kind == "tts":
+        return Footprint(weight_bytes(folder), SPEECH_INPUT, working=_sound(config), keeps_prefixes=False)
     text = config.get("text_config")
     if isinstance(text, dict):
         config = config | text
     growing, windowed = _kv_per_token(config)
+    context = _number(config, "max_position_embeddings")
+    encodes = kind in ("embedding", "reranker")
     return Footprint(
         weights=weight_bytes(folder),
-        context=_number(config, "max_position_embeddings"),
+        context=longest_text(folder, config) if encodes else context,
         growing=growing,
         windowed=windowed,
         window=_number(config, "sliding_window") or 0,
+        keeps_prefixes=not encodes,
     )
+
+
+def _transcriber(config: Mapping[str, Any], weights: int) -> Footprint:
+    """A Whisper's, in OpenAI's or transformers' names: a window keeps keys and values of its sound and of its text."""
+    layers = _number(config, "n_text_layer", "decoder_layers") or 0
+    width = _number(config, "n_text_state", "d_model") or 0
+    bytes_each = _DTYPES.get(str(config.get("dtype") or config.get("torch_dtype")), 4)
+    position = int(2 * layers * width * bytes_each * _GROWTH)
+    sound = _number(config, "n_audio_ctx", "max_source_positions") or 0
+    return Footprint(
+        weights=weights,
+        context=_number(config, "n_text_ctx", "max_target_positions"),
+        growing=position,
+        fixed=position * sound,
+        keeps_prefixes=False,
+        bounded=False,
+    )
+
+
+def _sound(config: Mapping[str, Any]) -> int:
+    """What a Kokoro computes with in its longest segment: arrays at the rate and width of its last stage."""
+    vocoder = config.get("istftnet")
+    vocoder = vocoder if isinstance(vocoder, dict) else {}
+    rate, hop = _number(config, "sample_rate") or 24000, _number(vocoder, "gen_istft_hop_size") or 5
+    stages = vocoder.get("upsample_rates")
+    channels = (_number(vocoder, "upsample_initial_channel") or 512) >> (len(stages) if isinstance(stages, list) else 2)
+    return _SPEECH * _SPEECH_ARRAYS * (rate // hop) * channels * 4
 
 
 def weight_bytes(folder: Path) -> int:

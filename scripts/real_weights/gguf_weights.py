@@ -1,6 +1,6 @@
 """A GGUF's tensors under the names of mlx-lm: written out in float32, or carried over bit by bit into MLX's packing.
 
-Formats: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md, and block_q4_1 and block_q8_0 in ggml-common.h there.
+Formats: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md; block_q4_1 and block_q8_0 in its ggml-common.h.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def _turned(name: str, heads: Heads) -> int:
 
 
 def unpermute(rows: Array, heads: int) -> Array:
-    """[rows, any]. llama.cpp interleaves the halves of each head's rotary pairs; MLX doesn't. `heads` 0: as they are."""
+    """[rows, any]. llama.cpp interleaves the halves of a head's rotary pairs; MLX doesn't. `heads` 0: as they are."""
     if not heads:
         return rows
     pairs = rows.shape[0] // heads // 2

@@ -51,7 +51,7 @@ class KokoroWeights:
         return {name: array.astype(np.float32) for name, array in self._out.items()}
 
     def _zero_points(self) -> dict[str, Array]:
-        """Of quantised tensors, by their use: equal tensors are stored once, so a zero point's name may be another's."""
+        """Of quantised tensors, by their use: equal tensors are stored once, under the name of one of them."""
         found = {
             node.input[1]: self._raw[node.input[3]]
             for node in self._nodes

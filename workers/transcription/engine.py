@@ -7,7 +7,7 @@ of the window before, which may be in the same batch: what is heard doesn't depe
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,18 @@ import numpy as np
 
 from shared.errors import InvalidRequest, WrongModality
 from shared.logs import get_logger
-from shared.messages import Accepted, Delta, Failed, Finished, Ready, Stats, Transcribe, Transcribed, Work
+from shared.messages import (
+    Accepted,
+    Delta,
+    Failed,
+    Finished,
+    Ready,
+    Stats,
+    Transcribe,
+    Transcribed,
+    VoiceDetector,
+    Work,
+)
 from shared.spec import WorkerSpec
 from workers.engine import Progress
 from workers.failures import failure_of
@@ -33,7 +44,7 @@ from workers.transcription.job import Cut, Heard, Job, Part, PreparedTranscribe,
 from workers.transcription.loader import Loaded, load
 from workers.transcription.segments import LADDER, Attempt, pieces, unheard
 from workers.transcription.source import Hearing, Source
-from workers.transcription.vad import LoudnessDetector, SileroDetector, find_silero, load_silero
+from workers.transcription.vad import Detector, LoudnessDetector, SileroDetector, find_silero, load_silero
 
 _log = get_logger("workers.transcription")
 
@@ -57,7 +68,8 @@ class TranscriptionEngine:
         device = read_device()
         # fp32 is MLX's fastest type on a CPU; elsewhere Whisper runs in fp16, as it was published.
         self._loaded = loaded = load(folder, mx.float32 if device.backend == "cpu" else mx.float16)
-        self._hearing = Hearing(loaded.frames, loaded.filters, _detector(folder))
+        detector, make_detector = _detector(folder)
+        self._hearing = Hearing(loaded.frames, loaded.filters, make_detector)
         self._rows = _row_limit(loaded, args, device.memory)
         self._batch = DecodeBatch(loaded.model, loaded.vocabulary, self._rows)
         self._jobs: dict[str, Job] = {}
@@ -76,6 +88,7 @@ class TranscriptionEngine:
             languages=tuple(loaded.vocabulary.languages) or ("en",),
             weights=loaded.weights,
             load_seconds=time.monotonic() - began,
+            voice_detector=detector,
         )
 
     def _warm_up(self) -> None:
@@ -320,12 +333,14 @@ class TranscriptionEngine:
         mx.clear_cache()
 
 
-def _detector(folder: Path) -> Any:
+def _detector(folder: Path) -> tuple[VoiceDetector, Callable[[], Detector]]:
+    """What finds speech, for people, and what makes one for a file."""
     silero = find_silero(folder)
     if silero is None:
-        return LoudnessDetector
-    _log.info("speech is found by Silero", folder=silero.name)
-    return partial(SileroDetector, load_silero(silero))
+        _log.info("speech is found by its loudness", hint=f"for Silero put its folder at {folder / 'silero-vad'}")
+        return "loudness", LoudnessDetector
+    _log.info("speech is found by Silero", folder=str(silero))
+    return "silero", partial(SileroDetector, load_silero(silero))
 
 
 def _row_limit(loaded: Loaded, args: EngineArgs, memory: int) -> int:

@@ -65,7 +65,44 @@ def test_a_multimodal_model_describes_its_text_part(tmp_path: Path) -> None:
 
 
 def test_a_model_without_attention_keeps_no_tokens(tmp_path: Path) -> None:
-    assert estimate(model(tmp_path, {"model_type": "whisper"})) == Footprint(weights=64)
+    assert estimate(model(tmp_path, {"model_type": "mamba"})) == Footprint(weights=64)
+
+
+OPENAI = {"n_text_layer": 6, "n_text_state": 512, "n_text_ctx": 448, "n_audio_ctx": 1500}
+TRANSFORMERS = {
+    "decoder_layers": 6,
+    "d_model": 512,
+    "max_target_positions": 448,
+    "max_source_positions": 1500,
+    "torch_dtype": "float16",
+}
+
+
+@pytest.mark.parametrize(("config", "width"), [(OPENAI, 4), (TRANSFORMERS, 2)])
+def test_a_whisper_keeps_keys_and_values_of_sound_and_text(tmp_path: Path, config: dict[str, Any], width: int) -> None:
+    found = estimate(model(tmp_path, config), "stt")
+    assert (found.context, found.offered(100)) == (448, 448)
+    assert found.row(448) == 2 * 6 * 512 * (1500 + 448) * width * 3 // 2
+    assert not found.keeps_prefixes
+
+
+def test_a_kokoro_computes_with_more_than_it_weighs(tmp_path: Path) -> None:
+    vocoder = {"gen_istft_hop_size": 5, "upsample_rates": [10, 6], "upsample_initial_channel": 512}
+    found = estimate(model(tmp_path, {"istftnet": vocoder}), "tts")
+    assert found.working > 16.2 * 113e6  # 250 phonemes in seconds, and what a second took on a CPU
+    assert (found.row(1000), found.keeps_prefixes) == (0, False)
+    assert found.offered(None) == 200_000
+    assert found.offered(4096) == 4096
+    small = {"gen_istft_hop_size": 300, "upsample_rates": [1], "upsample_initial_channel": 512}
+    (tmp_path / "small").mkdir()
+    assert estimate(model(tmp_path / "small", {"istftnet": small}), "tts").working < found.working / 20
+
+
+@pytest.mark.parametrize("kind", ["embedding", "reranker"])
+def test_an_encoder_reads_what_its_publisher_says_and_keeps_no_prefix(tmp_path: Path, kind: Any) -> None:
+    (tmp_path / "sentence_bert_config.json").write_text('{"max_seq_length": 256}')
+    found = estimate(model(tmp_path, {"model_type": "bert", "max_position_embeddings": 512}), kind)
+    assert (found.context, found.keeps_prefixes) == (256, False)
 
 
 def test_shards_are_added_and_duplicates_of_other_tools_left_out(tmp_path: Path) -> None:

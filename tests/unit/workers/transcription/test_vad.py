@@ -9,6 +9,7 @@ from mlx.utils import tree_flatten
 from mlx_audio.vad.models.silero_vad.config import ModelConfig
 from mlx_audio.vad.models.silero_vad.silero_vad import Model
 
+from shared.errors import ConfigError
 from tests.fakes.hearing import quiet, samples_of, saved, tone
 from workers.transcription.vad import FRAME, LoudnessDetector, SileroDetector, find_silero, load_silero
 
@@ -56,6 +57,24 @@ def test_silero_computes_what_mlx_audio_computes(tmp_path: Path) -> None:
     pieces = [detector.probabilities(sound[at : at + 10 * FRAME]) for at in range(0, len(sound), 10 * FRAME)]
     np.testing.assert_allclose(np.concatenate(pieces), expected, atol=1e-4)
     assert expected.std() > 0
+
+
+@pytest.mark.parametrize("damage", ["renamed", "missing", "shaped", "unreadable"])
+def test_a_folder_that_is_no_silero_is_refused(tmp_path: Path, damage: str) -> None:
+    silero(tmp_path / "silero-vad")
+    file = tmp_path / "silero-vad" / "model.safetensors"
+    weights = dict(mx.load(str(file)))
+    if damage == "renamed":
+        weights = {name.replace("vad_16k", "model"): value for name, value in weights.items()}
+    elif damage == "missing":
+        del weights["vad_16k.lstm.bias"]
+    elif damage == "shaped":
+        weights["vad_16k.lstm.bias"] = mx.zeros((256,))
+    mx.save_safetensors(str(file), weights)
+    if damage == "unreadable":
+        file.write_bytes(b"no weights")
+    with pytest.raises(ConfigError, match="silero-vad"):
+        load_silero(tmp_path / "silero-vad")
 
 
 def test_silero_remembers_that_somebody_speaks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
