@@ -5,12 +5,9 @@ from pathlib import Path
 import mlx.core as mx
 import numpy as np
 import pytest
-from mlx.utils import tree_flatten
-from mlx_audio.vad.models.silero_vad.config import ModelConfig
-from mlx_audio.vad.models.silero_vad.silero_vad import Model
 
 from shared.errors import ConfigError
-from tests.fakes.hearing import quiet, samples_of, saved, tone
+from tests.fakes.hearing import quiet, samples_of, saved, silero, tone
 from workers.transcription.vad import FRAME, LoudnessDetector, SileroDetector, find_silero, load_silero
 
 
@@ -34,17 +31,6 @@ def test_speech_is_found_in_silence_and_in_hiss() -> None:
 def test_speech_without_any_pause_is_speech() -> None:
     loud = tone(30, 300) * (1.2 + np.sin(np.arange(480000) / 3000)).astype(np.float32)
     assert LoudnessDetector().push(loud).mean() > 0.9
-
-
-def silero(folder: Path) -> Model:
-    mx.random.seed(3)
-    model = Model(ModelConfig())
-    weights = {name: mx.random.normal(value.shape) * 0.1 for name, value in tree_flatten(model.parameters())}
-    model.load_weights(list(weights.items()))
-    folder.mkdir(parents=True)
-    (folder / "config.json").write_text('{"model_type": "silero_vad"}')
-    mx.save_safetensors(str(folder / "model.safetensors"), weights)
-    return model
 
 
 def test_silero_computes_what_mlx_audio_computes(tmp_path: Path) -> None:
