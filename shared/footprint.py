@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from shared.config.environment import computes_on_cpu
 from shared.errors import ConfigError
 from shared.limits import SPEECH_INPUT, longest_text
 from shared.messages import Kind
@@ -61,7 +62,8 @@ def estimate(folder: Path, kind: Kind = "llm") -> Footprint:
     """Raises ConfigError when the folder holds no readable model."""
     config = _read_config(folder)
     if kind == "stt":
-        return _transcriber(config, weight_bytes(folder))
+        wide = computes_on_cpu()
+        return _transcriber(config, weight_bytes(folder, wide=wide), 4 if wide else 2)
     if kind == "tts":
         return Footprint(weight_bytes(folder), SPEECH_INPUT, working=_sound(config), keeps_prefixes=False)
     text = config.get("text_config")
@@ -80,12 +82,14 @@ def estimate(folder: Path, kind: Kind = "llm") -> Footprint:
     )
 
 
-def _transcriber(config: Mapping[str, Any], weights: int) -> Footprint:
-    """A Whisper's, in OpenAI's or transformers' names: a window keeps keys and values of its sound and of its text."""
+def _transcriber(config: Mapping[str, Any], weights: int, number: int) -> Footprint:
+    """A Whisper's, in OpenAI's or transformers' names: a window keeps keys and values of its sound and of its text.
+
+    `number`: bytes of one; workers compute with float32 on a CPU and with float16 elsewhere.
+    """
     layers = _number(config, "n_text_layer", "decoder_layers") or 0
     width = _number(config, "n_text_state", "d_model") or 0
-    bytes_each = _DTYPES.get(str(config.get("dtype") or config.get("torch_dtype")), 4)
-    position = int(2 * layers * width * bytes_each * _GROWTH)
+    position = int(2 * layers * width * number * _GROWTH)
     sound = _number(config, "n_audio_ctx", "max_source_positions") or 0
     return Footprint(
         weights=weights,
@@ -107,8 +111,11 @@ def _sound(config: Mapping[str, Any]) -> int:
     return _SPEECH * _SPEECH_ARRAYS * (rate // hop) * channels * 4
 
 
-def weight_bytes(folder: Path) -> int:
-    """The tensors that a loader reads: `model*.safetensors`, or every safetensors file, or npz, or a recipe's."""
+def weight_bytes(folder: Path, *, wide: bool = False) -> int:
+    """The tensors that a loader reads: `model*.safetensors`, or every safetensors file, or npz, or a recipe's.
+
+    `wide`: those of 16 bits are loaded as float32.
+    """
     recipe = read_recipe(folder)
     if recipe is not None:
         return recipe.size
@@ -118,23 +125,26 @@ def weight_bytes(folder: Path) -> int:
         return sum(file.stat().st_size for file in archives)  # uncompressed, as Whisper's are published
     if not files:
         raise ConfigError(f"{folder}: holds no safetensors file")
-    return sum(_tensor_bytes(file) for file in files)
+    return sum(_tensor_bytes(file, wide) for file in files)
 
 
-def _tensor_bytes(file: Path) -> int:
+def _tensor_bytes(file: Path, wide: bool) -> int:
     try:
         with file.open("rb") as stream:
             length = int.from_bytes(stream.read(8), "little")
             if not 2 <= length <= _HEADER_MAX:
                 raise ValueError("no header")
             header = json.loads(stream.read(length))
-            end = max((entry["data_offsets"][1] for key, entry in header.items() if key != "__metadata__"), default=0)
+            tensors = [entry for key, entry in header.items() if key != "__metadata__"]
+            spans = [(entry["data_offsets"], entry["dtype"] in ("F16", "BF16")) for entry in tensors]
+            end = max((stop for (_, stop), _ in spans), default=0)
+            more = sum(stop - start for (start, stop), half in spans if half) if wide else 0
         size = file.stat().st_size
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
         raise ConfigError(f"{file}: not a safetensors file: {error}") from error
     if size < 8 + length + end:
         raise ConfigError(f"{file}: cut short: {size} bytes where its header tells of {8 + length + end}")
-    return int(end)
+    return int(end + more)
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

@@ -86,6 +86,20 @@ def test_a_whisper_keeps_keys_and_values_of_sound_and_text(tmp_path: Path, confi
     assert not found.keeps_prefixes
 
 
+@pytest.mark.parametrize(("cpu", "weights"), [(True, 40 + 8), (False, 20 + 8)])
+def test_a_whisper_of_16_bits_grows_on_a_cpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cpu: bool, weights: int
+) -> None:
+    monkeypatch.setattr("shared.footprint.computes_on_cpu", lambda: cpu)
+    tensors = {
+        "half": {"dtype": "F16", "shape": [10], "data_offsets": [0, 20]},
+        "whole": {"dtype": "F32", "shape": [2], "data_offsets": [20, 28]},
+    }
+    header = json.dumps(tensors).encode()
+    file = len(header).to_bytes(8, "little") + header + bytes(28)
+    assert estimate(model(tmp_path, OPENAI, model=file), "stt").weights == weights
+
+
 def test_a_kokoro_computes_with_more_than_it_weighs(tmp_path: Path) -> None:
     vocoder = {"gen_istft_hop_size": 5, "upsample_rates": [10, 6], "upsample_initial_channel": 512}
     found = estimate(model(tmp_path, {"istftnet": vocoder}), "tts")
