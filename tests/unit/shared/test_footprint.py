@@ -74,12 +74,15 @@ TRANSFORMERS = {
     "d_model": 512,
     "max_target_positions": 448,
     "max_source_positions": 1500,
-    "torch_dtype": "float16",
 }
 
 
-@pytest.mark.parametrize(("config", "width"), [(OPENAI, 4), (TRANSFORMERS, 2)])
-def test_a_whisper_keeps_keys_and_values_of_sound_and_text(tmp_path: Path, config: dict[str, Any], width: int) -> None:
+@pytest.mark.parametrize("config", [OPENAI, TRANSFORMERS])
+@pytest.mark.parametrize(("cpu", "width"), [(True, 4), (False, 2)])
+def test_a_whisper_keeps_keys_and_values_of_sound_and_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: dict[str, Any], cpu: bool, width: int
+) -> None:
+    monkeypatch.setattr("shared.footprint.computes_on_cpu", lambda: cpu)
     found = estimate(model(tmp_path, config), "stt")
     assert (found.context, found.offered(100)) == (448, 448)
     assert found.row(448) == 2 * 6 * 512 * (1500 + 448) * width * 3 // 2
