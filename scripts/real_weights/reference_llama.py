@@ -1,6 +1,6 @@
 """Answers of llama.cpp to prompts.py, from its own reading of the GGUF files: `build/real/reference/llama-MODEL.json`.
 
-    python -m scripts.real_weights.reference_llama
+    python -m scripts.real_weights.references llama
 
 The files are rewritten with float32 weights first: with quantised ones llama.cpp rounds activations to 8 bits, which
 would hide an error of the same size elsewhere.
@@ -87,7 +87,3 @@ def _answer(asked: str, given: Mapping[str, Any]) -> dict[str, Any]:
         "tokens": [step["id"] for step in steps],
         "top": [{one["token"]: one["logprob"] for one in step["top_logprobs"]} for step in steps],
     }
-
-
-if __name__ == "__main__":
-    main()

@@ -27,7 +27,3 @@ def main() -> None:
             found[f"ids{index}"], found[f"logits{index}"] = np.array(ids), model.logits(ids, _LAST)
         REFERENCE.mkdir(parents=True, exist_ok=True)
         np.savez(REFERENCE / f"numpy-{name}.npz", **found)
-
-
-if __name__ == "__main__":
-    main()

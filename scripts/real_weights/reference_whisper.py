@@ -1,6 +1,6 @@
 """faster-whisper's transcripts of the same weights: `build/real/reference/whisper.json`, language and text a file.
 
-    python -m scripts.real_weights.reference_whisper
+    python -m scripts.real_weights.references whisper
 
 Greedy and in float32, as the node transcribes; its own voice detector is off.
 """
@@ -26,7 +26,3 @@ def main() -> None:
         text = "".join(segment.text for segment in segments).strip()
         found[path.relative_to(MODELS).as_posix()] = {"language": about.language, "text": text}
     save_json(REFERENCE / "whisper.json", found)
-
-
-if __name__ == "__main__":
-    main()

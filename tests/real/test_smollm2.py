@@ -140,3 +140,4 @@ def test_four_bits_answer_as_mlx_lm_does(real: Asker) -> None:
         theirs = loaded.answer(list(loaded.tokenizer.apply_chat_template(message, add_generation_prompt=True)), 8)
     same(ours, theirs.tokens, theirs.text, theirs.top)
     real.unload(name)
+    real.unload(MODEL)

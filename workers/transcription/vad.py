@@ -130,7 +130,8 @@ def find_silero(model: Path) -> Path | None:
     from huggingface_hub import try_to_load_from_cache
 
     cached = try_to_load_from_cache("mlx-community/silero-vad", "config.json")
-    return Path(cached).parent if isinstance(cached, str) else None
+    folder = Path(cached).parent if isinstance(cached, str) else None
+    return folder if folder is not None and any(folder.glob("*.safetensors")) else None
 
 
 def load_silero(folder: Path) -> dict[str, NDArray[np.float32]]:

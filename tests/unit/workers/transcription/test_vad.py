@@ -45,6 +45,16 @@ def test_silero_computes_what_mlx_audio_computes(tmp_path: Path) -> None:
     assert expected.std() > 0
 
 
+def test_the_hubs_copy_counts_once_its_weights_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+
+    silero(tmp_path / "hub")
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_: str(tmp_path / "hub" / "config.json"))
+    assert find_silero(tmp_path) == tmp_path / "hub"
+    (tmp_path / "hub" / "model.safetensors").unlink()
+    assert find_silero(tmp_path) is None
+
+
 @pytest.mark.parametrize("damage", ["renamed", "missing", "shaped", "unreadable"])
 def test_a_folder_that_is_no_silero_is_refused(tmp_path: Path, damage: str) -> None:
     silero(tmp_path / "silero-vad")
