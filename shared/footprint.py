@@ -21,6 +21,7 @@ from shared.recipe import read_recipe
 _HEADER_MAX = 100 * 2**20  # the format's own bound
 _DTYPES = {"float32": 4, "float16": 2, "bfloat16": 2}
 _GROWTH = 1.5  # a Whisper's storage of keys and values exists twice while it grows
+_TOKEN = 2200  # bytes of a vocabulary's entry in a tokenizer and in a grammar's tables; measured: 2000
 _SPEECH = 17  # seconds of the longest segment that is spoken in one step
 _SPEECH_ARRAYS = 54  # of a Kokoro's last stage at once: 46 measured on MLX's CPU build, and a margin
 
@@ -29,7 +30,7 @@ _SPEECH_ARRAYS = 54  # of a Kokoro's last stage at once: 46 measured on MLX's CP
 class Footprint:
     """Bytes. `growing` is what one more token costs; `windowed` the same in layers that keep `window` tokens.
 
-    `fixed` is what a request costs whatever its length; `working` what a step computes with, beside all of that.
+    `fixed` is what a request costs whatever its length; `working` what the worker needs beside all of that.
     """
 
     weights: int
@@ -78,6 +79,7 @@ def estimate(folder: Path, kind: Kind = "llm") -> Footprint:
         growing=growing,
         windowed=windowed,
         window=_number(config, "sliding_window") or 0,
+        working=_TOKEN * (_number(config, "vocab_size") or 0),
         keeps_prefixes=not encodes,
     )
 

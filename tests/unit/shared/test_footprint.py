@@ -115,6 +115,10 @@ def test_a_kokoro_computes_with_more_than_it_weighs(tmp_path: Path) -> None:
     assert estimate(model(tmp_path / "small", {"istftnet": small}), "tts").working < found.working / 20
 
 
+def test_a_large_vocabulary_takes_memory_beside_the_weights(tmp_path: Path) -> None:
+    assert estimate(model(tmp_path, QWEN | {"vocab_size": 262_144})).working > 262_144 * 2000
+
+
 @pytest.mark.parametrize("kind", ["embedding", "reranker"])
 def test_an_encoder_reads_what_its_publisher_says_and_keeps_no_prefix(tmp_path: Path, kind: Any) -> None:
     (tmp_path / "sentence_bert_config.json").write_text('{"max_seq_length": 256}')
