@@ -78,7 +78,7 @@ class Forward:
         weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
         weights /= weights.sum(axis=-1, keepdims=True)
         mixed = (weights @ v).transpose(1, 0, 2).reshape(length, -1)
-        return mixed @ self._weights[f"{at}.attn_output.weight"].T
+        return np.asarray(mixed @ self._weights[f"{at}.attn_output.weight"].T)
 
     def _rotate(self, x: Floats, base: float) -> Floats:
         """GGUF keeps Llama's rotary pairs side by side, and Gemma's in two halves."""

@@ -58,8 +58,9 @@ def answers(path: Path, *, chats: bool) -> list[dict[str, Any]]:
     """Of chats through the model's own template, or of plain texts."""
     server = xllamacpp.Server(_parameters(path))
     if not chats:
-        asked = [{"prompt": text, "logprobs": TOP} for text in (*COMPLETIONS, long_text())]
-        return [_answer(one["prompt"], server.handle_completions(one | _OPTIONS)) for one in asked]
+        plain = {"logprobs": TOP} | _OPTIONS
+        texts = (*COMPLETIONS, long_text())
+        return [_answer(text, server.handle_completions({"prompt": text} | plain)) for text in texts]
     return [_answer(text, server.handle_chat_completions(_chat(text))) for text in CHATS]
 
 

@@ -5,12 +5,14 @@ python -m scripts.real_weights.reference_numpy
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from tokenizers import Tokenizer
 
 from scripts.real_weights.build import GGUF
 from scripts.real_weights.catalogue import MODELS, REFERENCE
-from scripts.real_weights.forward import Floats, Forward
+from scripts.real_weights.forward import Forward
 from scripts.real_weights.prompts import COMPLETIONS, long_text
 
 _LAST = 4  # positions of a prompt
@@ -20,7 +22,7 @@ def main() -> None:
     for name in ("smollm2", "gemma3"):
         if not (GGUF / f"{name}.gguf").is_file():
             continue
-        model, found = Forward(GGUF / f"{name}.gguf"), dict[str, Floats]()
+        model, found = Forward(GGUF / f"{name}.gguf"), dict[str, Any]()
         tokenizer = Tokenizer.from_file(str(MODELS / name / "tokenizer.json"))
         for index, text in enumerate((*COMPLETIONS, long_text())):
             ids = tokenizer.encode(text).ids

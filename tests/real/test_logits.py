@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import mlx.core as mx
 import numpy as np
@@ -35,8 +36,8 @@ def test_logits_are_those_of_a_forward_pass_in_numpy(
 def test_four_bits_are_carried_over_bit_by_bit() -> None:
     if not (MODELS / "smollm2-4bit").is_dir():
         pytest.skip("no build/real/models/smollm2-4bit")
-    packed = mx.load(str(MODELS / "smollm2-4bit" / "model.safetensors"))
-    whole = mx.load(str(MODELS / "smollm2" / "model.safetensors"))
+    packed: Any = mx.load(str(MODELS / "smollm2-4bit" / "model.safetensors"))
+    whole: Any = mx.load(str(MODELS / "smollm2" / "model.safetensors"))
     layers = [name.removesuffix(".scales") for name in packed if name.endswith(".scales")]
     assert len(layers) > 200
     for layer in layers:

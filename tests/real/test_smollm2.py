@@ -17,7 +17,7 @@ from tests.real.node import Answer, Asker
 
 MODEL = "smollm2"
 pytestmark = pytest.mark.skipif(not (MODELS / MODEL).is_dir(), reason=f"no build/real/models/{MODEL}")
-PERSON = {
+PERSON: dict[str, Any] = {
     "type": "object",
     "properties": {
         "name": {"type": "string", "maxLength": 20},
@@ -26,7 +26,7 @@ PERSON = {
     "required": ["name", "age"],
     "additionalProperties": False,
 }
-WEATHER = {
+WEATHER: dict[str, Any] = {
     "type": "function",
     "function": {
         "name": "get_weather",
