@@ -20,6 +20,7 @@ from shared.recipe import read_recipe
 
 _HEADER_MAX = 100 * 2**20  # the format's own bound
 _DTYPES = {"float32": 4, "float16": 2, "bfloat16": 2}
+ENCODED_TOGETHER = 4  # windows in a step of a Whisper's encoder
 _GROWTH = 1.5  # a Whisper's storage of keys and values exists twice while it grows
 _TOKEN = 2200  # bytes of a vocabulary's entry in a tokenizer and in a grammar's tables; measured: 2000
 _SPEECH = 17  # seconds of the longest segment that is spoken in one step
@@ -98,9 +99,15 @@ def _transcriber(config: Mapping[str, Any], weights: int, number: int) -> Footpr
         context=_number(config, "n_text_ctx", "max_target_positions"),
         growing=position,
         fixed=position * sound,
+        working=encoding_bytes(_number(config, "n_audio_head", "encoder_attention_heads") or 0, sound, number),
         keeps_prefixes=False,
         bounded=False,
     )
+
+
+def encoding_bytes(heads: int, positions: int, number: int) -> int:
+    """What a Whisper's encoder computes with in a step: every window's attention weights, before and after softmax."""
+    return ENCODED_TOGETHER * 2 * heads * positions**2 * number
 
 
 def _sound(config: Mapping[str, Any]) -> int:

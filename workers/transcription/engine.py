@@ -17,6 +17,7 @@ import mlx.core as mx
 import numpy as np
 
 from shared.errors import InvalidRequest, WrongModality
+from shared.footprint import ENCODED_TOGETHER, encoding_bytes
 from shared.logs import get_logger
 from shared.messages import (
     Accepted,
@@ -49,10 +50,9 @@ from workers.transcription.vad import Detector, LoudnessDetector, SileroDetector
 _log = get_logger("workers.transcription")
 
 _AHEAD = 2  # windows of a request that are cut while others of it are decoded
-_ENCODE = 4  # windows encoded in a step
 _STALL = 0.1  # seconds that running rows may wait for windows to be encoded; one window always may
 _PATIENCE = 0.02  # seconds that a step waits for a window when it has nothing else to do
-_WORKING = 2**29  # bytes left to the encoder when rows are counted
+_PROCESS = 2**29  # bytes left to the interpreter and its libraries when rows are counted
 
 
 class TranscriptionEngine:
@@ -96,7 +96,7 @@ class TranscriptionEngine:
         silence = np.zeros((self._loaded.frames, self._loaded.dims.n_mels), np.float32)
         prompt = self._loaded.vocabulary.prompt(None, None, "transcribe", 0)
         self._window_seconds = _STALL  # that encoding one takes
-        for width in sorted({1, min(self._rows, _ENCODE)}):
+        for width in sorted({1, min(self._rows, ENCODED_TOGETHER)}):
             rows = [Row(prompt, 0.0, 0, 1, room=2) for _ in range(width)]
             self._batch.join(rows, self._batch.listen(self._encode([silence] * width)))
             while self._batch.rows:
@@ -181,7 +181,7 @@ class TranscriptionEngine:
 
     def _fill(self) -> None:
         """Gives free rows to windows that wait; encodes no more at a time than running rows can bear."""
-        count = min(self._rows - len(self._batch.rows), _ENCODE)
+        count = min(self._rows - len(self._batch.rows), ENCODED_TOGETHER)
         if self._batch.rows:
             count = min(count, max(1, int(_STALL / self._window_seconds)))
         chosen: list[Part] = []
@@ -345,5 +345,7 @@ def _detector(folder: Path) -> tuple[VoiceDetector, Callable[[], Detector]]:
 
 def _row_limit(loaded: Loaded, args: EngineArgs, memory: int) -> int:
     """As many rows as were asked for and fit beside the weights."""
-    room = (args.memory_budget or memory // 2) - loaded.weights - _WORKING
+    dims = loaded.dims
+    encoding = encoding_bytes(dims.n_audio_head, dims.n_audio_ctx, loaded.model.dtype.size)
+    room = (args.memory_budget or memory // 2) - loaded.weights - encoding - _PROCESS
     return max(1, min(args.max_num_seqs, room // (loaded.row_bytes * 3 // 2)))  # storage that grows exists twice

@@ -68,8 +68,9 @@ def test_a_model_without_attention_keeps_no_tokens(tmp_path: Path) -> None:
     assert estimate(model(tmp_path, {"model_type": "mamba"})) == Footprint(weights=64)
 
 
-OPENAI = {"n_text_layer": 6, "n_text_state": 512, "n_text_ctx": 448, "n_audio_ctx": 1500}
+OPENAI = {"n_audio_head": 8, "n_text_layer": 6, "n_text_state": 512, "n_text_ctx": 448, "n_audio_ctx": 1500}
 TRANSFORMERS = {
+    "encoder_attention_heads": 8,
     "decoder_layers": 6,
     "d_model": 512,
     "max_target_positions": 448,
@@ -86,6 +87,7 @@ def test_a_whisper_keeps_keys_and_values_of_sound_and_text(
     found = estimate(model(tmp_path, config), "stt")
     assert (found.context, found.offered(100)) == (448, 448)
     assert found.row(448) == 2 * 6 * 512 * (1500 + 448) * width * 3 // 2
+    assert found.working == 4 * 2 * 8 * 1500**2 * width
     assert not found.keeps_prefixes
 
 
