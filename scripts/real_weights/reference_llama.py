@@ -23,6 +23,7 @@ from scripts.real_weights.folder import save_json
 from scripts.real_weights.prompts import CHATS, COMPLETIONS, TOKENS, TOP, long_text
 
 _CONTEXT = 2048
+_QUIET = 1  # errors only
 _OPTIONS = {"temperature": 0, "max_tokens": TOKENS}
 
 
@@ -71,7 +72,8 @@ def _chat(text: str) -> dict[str, Any]:
 def _parameters(path: Path) -> Any:
     made = xllamacpp.CommonParams()
     made.model.path = str(path)
-    made.n_ctx, made.n_parallel, made.warmup = _CONTEXT, 1, False
+    made.n_ctx, made.n_parallel, made.warmup, made.verbosity = _CONTEXT, 1, False, _QUIET
+    made.cpuparams.n_threads = made.cpuparams_batch.n_threads = 1  # idle ones spin, and the other core has work
     made.cache_type_k = made.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
     made.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
     return made
