@@ -14,6 +14,7 @@ from typing import Literal
 
 FinishReason = Literal["stop", "length", "tool_calls"]
 Kind = Literal["llm", "vlm", "stt", "tts", "embedding", "reranker"]
+VoiceDetector = Literal["silero", "loudness"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -417,6 +418,7 @@ class Ready:
     load_seconds: float = 0.0
     sharing: tuple[str, ...] = ()  # what its rows share: chunked prefill, batch, groups, batched prefill
     not_shared: tuple[str, ...] = ()  # what they don't, each with the reason
+    voice_detector: VoiceDetector | None = None  # what finds speech in a file, of a transcriber
 
 
 @dataclass(frozen=True, slots=True)
