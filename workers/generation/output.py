@@ -23,8 +23,8 @@ from shared.messages import (
     TokenLogprob,
     ToolCallDelta,
 )
-from workers.generation.calls.format import Arguments, CallBegins, CallEnds, CallReader, Piece, Text
 from workers.generation.calls.forced import ForcedCalls
+from workers.generation.calls.format import Arguments, CallBegins, CallEnds, CallReader, Piece, Text
 from workers.generation.detokenizer import Detokenizer
 from workers.generation.reasoning.format import Channel, ThoughtReader
 from workers.generation.stops import StopStrings
@@ -38,9 +38,9 @@ class RowOutput:
     """The output side of one row (one choice of one request). `push` returns deltas; `finished` holds the end.
 
     `thoughts`, `calls` None: neither is looked for. `single`: the answer ends with its first call. `forced`: the answer
-    is calls, so later calls are told once they are whole, one that repeats an earlier one ends the answer, and what is
-    cut is no text. `ends`: texts of the end-of-sequence tokens that are markup to a reader. `unclosed`: a second call reader, for a row that its model ends
-    with a call without having closed its thought (Qwen 3.5 and Kimi K2 do); calls elsewhere in a thought are none.
+    is calls (`ForcedCalls`), and what the limit cuts is no text. `ends`: texts of the end-of-sequence tokens that are
+    markup to a reader. `unclosed`: a second call reader, for a row that its model ends with a call without having
+    closed its thought (Qwen 3.5 and Kimi K2 do); calls elsewhere in a thought are none.
     """
 
     def __init__(

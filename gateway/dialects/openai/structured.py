@@ -130,7 +130,10 @@ def check_format_name(name: str, param: str) -> None:
 
 
 def of_schema(schema: Mapping[str, Any] | None, param: str, *, strict: bool = False) -> Grammar:
-    """`strict`: every keyword must bind. Raises InvalidRequest for a schema that is missing, or that no answer can be held to."""
+    """`strict`: every keyword must bind.
+
+    Raises InvalidRequest for a schema that is missing, or that no answer can be held to.
+    """
     if schema is None:
         raise InvalidRequest(f"Missing required parameter: '{param}'.", param=param)
     return Grammar("json_schema", check_schema(schema, param), strict)
