@@ -43,6 +43,12 @@ class Part:
     grammar: Callable[[Reading], str]
     tool: str | None = None
 
+    def grammars(self, reading: Reading) -> Iterator[str]:
+        """What has to be compiled for a reading."""
+        yield self.grammar(reading)
+        if reading.proof is not None:
+            yield self.grammar(Reading(reading.proof))
+
     @property
     def readings(self) -> Iterator[Reading]:
         return readings(self.text, self.param, strict=self.strict)

@@ -82,6 +82,9 @@ class Binder:
         spell = self._compiler.spell
         parts = parts_of(work, calls, spell)
         chosen = {part.param: self._chosen[key] for part in parts if (key := _key(part)) in self._chosen}
+        for part in parts:
+            if part.param not in chosen and next(part.readings).proof is not None:
+                chosen[part.param] = self._choose(part)
         try:
             bound = bind(work, reasoning, calls, prompt_end, spell, chosen)
             if bound is None:
@@ -102,7 +105,8 @@ class Binder:
         refusal: InvalidRequest | None = None
         for number, reading in enumerate(part.readings):
             try:
-                self._compiler.matchers(part.grammar(reading), 0, part.param)
+                for grammar in part.grammars(reading):
+                    self._compiler.matchers(grammar, 0, part.param)
             except (Uncompilable, UnspokenKeyword) as error:
                 if number < 2:  # what is wrong with the schema as it was given
                     refusal = error

@@ -100,9 +100,8 @@ class _Closer:
             one = waiting.pop()
             if isinstance(one, dict) and id(one) not in found:
                 found[id(one)] = one
-                waiting += [*_choices(one), *_applied(one)]
-                if isinstance(one.get("$ref"), str):
-                    waiting.append(self._find(one["$ref"]))
+                target = self._find(one["$ref"]) if isinstance(one.get("$ref"), str) else None
+                waiting += reversed([target, *_applied(one), *_choices(one)])  # names in the order of the schema
         return list(found.values())
 
 

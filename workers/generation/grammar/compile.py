@@ -119,6 +119,8 @@ def reason_of(error: str) -> str:
         return "nothing matches it"
     if found := _UNIMPLEMENTED.search(line):
         return f"{found[1].replace(chr(34), chr(39))} can't be guaranteed; leave it out, or don't ask for strict"
+    if "Unknown format: " in line:
+        return f"'format' {line.rpartition(': ')[2][:80]} can't be guaranteed"
     for text, words in _IN_WORDS.items():
         if text in line:
             return words

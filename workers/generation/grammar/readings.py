@@ -22,17 +22,21 @@ from workers.generation.grammar.schema import normalise
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """`unbound`: keywords that the answer is not held to."""
+    """`unbound`: keywords that the answer is not held to. `proof`: this must compile as well for the reading to hold:
+    options of `oneOf` that are apart once their objects are closed may overlap as they were given.
+    """
 
     schema: dict[str, Any]
     unbound: frozenset[str] = frozenset()
+    proof: dict[str, Any] | None = None
 
 
 def readings(text: str, param: str, *, strict: bool) -> Iterator[Reading]:
     """Raises InvalidRequest for what is no schema or too large for one."""
     schema = normalise(text, param)
     closed = close(schema)
-    yield Reading(closed)
+    apart = closed != schema and '"oneOf"' in text
+    yield Reading(closed, proof=schema if apart else None)
     yield Reading(schema)
     if strict:
         return
@@ -43,6 +47,8 @@ def readings(text: str, param: str, *, strict: bool) -> Iterator[Reading]:
         (schema, True, True),
     ):
         relaxer = Relaxer(choices=choices, more=more)
-        yield Reading(relaxer.schema(source), frozenset(relaxer.dropped))
+        relaxed = relaxer.schema(source)
+        proof = Relaxer().schema(schema) if apart and not choices else None
+        yield Reading(relaxed, frozenset(relaxer.dropped), proof)
     relaxer = Relaxer(choices=True, more=True)
     yield Reading(relaxer.plain(relaxer.schema(closed)), frozenset(relaxer.dropped))

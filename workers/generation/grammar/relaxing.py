@@ -17,7 +17,7 @@ _LACKING = {
     *("unevaluatedItems", "unevaluatedProperties", "$dynamicRef", "$recursiveRef"),
 }
 _FORMATS = {"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid", "uri"}
-_NOT_REGULAR = re.compile(r"\(\?(?:<?[=!]|>)|\\[1-9]|\\k<")  # look-around, atomic groups, references to groups
+_NOT_REGULAR = re.compile(r"\(\?(?:<?[=!]|>)|\\[1-9bB]|\\k<")  # look-around, atomic groups, references, edges of words
 _MAPS = ("properties", "patternProperties", "$defs", "definitions")
 _PARTS = ("items", "prefixItems", "additionalItems", "additionalProperties", "anyOf", "oneOf", "allOf")
 _TOGETHER = {"allOf", "anyOf", "oneOf", "minProperties", "maxProperties", "patternProperties", "enum", "const"}
