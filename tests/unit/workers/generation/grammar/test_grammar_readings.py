@@ -132,7 +132,7 @@ def test_a_strict_schema_binds_or_is_refused_by_name(schema: dict[str, Any], unb
                 "$defs": {"D": TWO},
             },
             {"q": {"z": 1}},
-            {"p": {"x": 1, "a": 1}, "q": {"b": 1}},
+            {"p": {"a": 1, "x": 1}, "q": {"b": 1}},
         ),
         ({**TWO, "anyOf": [{"required": ["a"]}, {"properties": {"c": INTEGER}}]}, {"z": 1}, {"a": 1, "c": 1}),
         ({"type": "object", "properties": {}}, {"z": 1}, {}),
