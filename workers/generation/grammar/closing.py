@@ -48,16 +48,7 @@ class _Closer:
             waiting += [(inner, False) for inner in _inside(node)]
             if isinstance(node.get("$ref"), str):
                 beside = len(node.keys() & {*_OWN, *_CHOICES}) > 1
-                waiting.append((self._find(node["$ref"]), part or beside))
-
-    def _find(self, target: str) -> Any:
-        found: Any = self._root
-        if not target.startswith("#"):
-            return None
-        for raw in target[1:].split("/")[1:]:
-            step = unquote(raw).replace("~1", "/").replace("~0", "~")
-            found = found.get(step) if isinstance(found, dict) else None
-        return found
+                waiting.append((find(self._root, node["$ref"]), part or beside))
 
     # ------------------------------------------------------------------ closing
     def value(self, node: Any) -> Any:
@@ -85,7 +76,7 @@ class _Closer:
         """The names that an object may have; None where it is no object, free, closed already or made of others."""
         if "additionalProperties" in node or not (_is_composed(node) or "$ref" in node):
             return None
-        if "$ref" in node and not _is_composed(node) and id(self._find(node["$ref"])) not in self._parts:
+        if "$ref" in node and not _is_composed(node) and id(find(self._root, node["$ref"])) not in self._parts:
             return None
         parts = self._assembly(node)
         if any(_is_free(part) for part in parts) or not any("properties" in part for part in parts):
@@ -100,9 +91,20 @@ class _Closer:
             one = waiting.pop()
             if isinstance(one, dict) and id(one) not in found:
                 found[id(one)] = one
-                target = self._find(one["$ref"]) if isinstance(one.get("$ref"), str) else None
+                target = find(self._root, one["$ref"]) if isinstance(one.get("$ref"), str) else None
                 waiting += reversed([target, *_applied(one), *_choices(one)])  # names in the order of the schema
         return list(found.values())
+
+
+def find(root: Schema, target: str) -> Any:
+    """What a `$ref` by pointer names; None where it is not in the document."""
+    found: Any = root
+    if not target.startswith("#"):
+        return None
+    for raw in target[1:].split("/")[1:]:
+        step = unquote(raw).replace("~1", "/").replace("~0", "~")
+        found = found.get(step) if isinstance(found, dict) else None
+    return found
 
 
 def _is_composed(node: Schema) -> bool:

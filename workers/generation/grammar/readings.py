@@ -46,9 +46,9 @@ def readings(text: str, param: str, *, strict: bool) -> Iterator[Reading]:
         (closed, True, True),
         (schema, True, True),
     ):
-        relaxer = Relaxer(choices=choices, more=more)
+        relaxer = Relaxer(schema, choices=choices, more=more)
         relaxed = relaxer.schema(source)
-        proof = Relaxer().schema(schema) if apart and not choices else None
+        proof = Relaxer(schema).schema(schema) if apart and not choices else None
         yield Reading(relaxed, frozenset(relaxer.dropped), proof)
-    relaxer = Relaxer(choices=True, more=True)
+    relaxer = Relaxer(schema, choices=True, more=True)
     yield Reading(relaxer.plain(relaxer.schema(closed)), frozenset(relaxer.dropped))

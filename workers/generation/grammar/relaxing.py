@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from workers.generation.grammar.closing import find
+
 Schema = dict[str, Any]
 
 # Of draft 4 to 2020-12, those that llguidance 1.9 doesn't implement.
@@ -26,10 +28,11 @@ _TOGETHER = {"allOf", "anyOf", "oneOf", "minProperties", "maxProperties", "patte
 class Relaxer:
     """`choices`: `oneOf` becomes `anyOf`. `more`: what the compiler implements in part only goes too.
 
-    `dropped` are the names of keywords that no longer bind.
+    `root` is the document; `dropped` are the names of keywords that no longer bind.
     """
 
-    def __init__(self, *, choices: bool = False, more: bool = False) -> None:
+    def __init__(self, root: Schema, *, choices: bool = False, more: bool = False) -> None:
+        self._root = root
         self.dropped: set[str] = set()
         self._choices = choices
         self._more = more
@@ -43,6 +46,8 @@ class Relaxer:
         self.dropped |= node.keys() & _LACKING
         self._patterns(out)
         self._counts(out)
+        if node.get("uniqueItems") is True and (size := self._different(node.get("items"))) is not None:
+            out["maxItems"] = min(size, out.get("maxItems", size))
         if "format" in out and out["format"] not in _FORMATS:
             self._drop(out, "format")
         if self._choices and isinstance(out.get("oneOf"), list):
@@ -68,6 +73,13 @@ class Relaxer:
         if key in _MAPS and isinstance(value, dict):
             return {name: self.schema(one) for name, one in value.items()}
         return self.schema(value) if key in _PARTS else value
+
+    def _different(self, items: Any) -> int | None:
+        """How many different items there are, where a list says which: no more can be unique."""
+        if isinstance(items, dict) and isinstance(items.get("$ref"), str):
+            items = find(self._root, items["$ref"])
+        values = items.get("enum") if isinstance(items, dict) else None
+        return len(values) if isinstance(values, list) else None
 
     def _drop(self, node: Schema, key: str) -> None:
         del node[key]

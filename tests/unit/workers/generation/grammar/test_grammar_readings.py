@@ -117,6 +117,17 @@ def test_a_strict_schema_binds_or_is_refused_by_name(schema: dict[str, Any], unb
     assert "option to" not in found
 
 
+def test_no_more_different_items_than_there_are() -> None:
+    schema = {
+        "type": "array",
+        "items": {"$ref": "#/$defs/K"},
+        "uniqueItems": True,
+        "$defs": {"K": {"enum": ["a", "b"]}},
+    }
+    assert admits(schema, ["a", "a"])  # checked at the end
+    assert not admits(schema, ["a", "b", "a"])
+
+
 # ------------------------------------------------------------------ closed objects
 @pytest.mark.parametrize(
     ("schema", "closed", "opened"),
