@@ -77,6 +77,7 @@ class RowOutput:
         self._thought = self.thinking  # there was one
         self._calls = 0
         self._in_call = False
+        self._unfinished = False  # a call has been told and not its end
         self._over = False  # nothing that follows counts
         self._met: str | None = None  # the stop string
         self._trim = True  # newlines at the start of a segment belong to the template
@@ -139,7 +140,7 @@ class RowOutput:
         self._let_go()
         if self._channel == "answer":
             self._show(self._newlines)
-        if self._in_call:
+        if self._unfinished:
             self._break_call()
         if self._calls and reason == "stop":
             reason = "tool_calls"
@@ -212,6 +213,7 @@ class RowOutput:
                 return
 
     def _place(self, piece: Piece) -> None:
+        self._unfinished = isinstance(piece, CallBegins | Arguments)
         match piece:
             case Text():
                 self._say(piece.text)

@@ -420,6 +420,7 @@ def test_a_later_forced_call_is_told_once_it_is_whole() -> None:
     assert (len(found.calls), reason(found)) == (2, ("tool_calls", None))
     found = told([CALL, "\n", second[:-30]], forced=True, reasoning=None, max_tokens=3)
     assert (found.text, len(found.calls), reason(found)) == ("", 1, ("length", None))
+    assert not found.calls[0].broken  # what was cut is the call that nobody was told of
 
 
 def test_a_forced_answer_ends_where_a_call_comes_again() -> None:
