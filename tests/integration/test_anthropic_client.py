@@ -203,8 +203,11 @@ def test_a_named_tool_with_an_open_schema_is_called_once_and_ends(claude: Anthro
     schema: Any = {"type": "object", "properties": {"kind": {"enum": ["a", "b"]}, "ok": {"type": "boolean"}}}
     schema["required"] = ["kind", "ok"]
     tool: Any = {"name": "classify", "input_schema": schema}
+    greedy = {"temperature": 0}
     for choice in ({"type": "tool", "name": "classify"}, {"type": "any"}):
-        answer = claude.messages.create(**{**HELLO, "max_tokens": 200}, tools=[tool], tool_choice=choice, temperature=0)
+        answer = claude.messages.create(
+            **{**HELLO, "max_tokens": 200}, tools=[tool], tool_choice=choice, extra_body=greedy
+        )
         assert answer.stop_reason == "tool_use"
         inputs = [block.input for block in answer.content if block.type == "tool_use"]
         assert len(inputs) == 1 or choice["type"] == "any"

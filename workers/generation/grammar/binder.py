@@ -7,14 +7,13 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from shared.errors import InvalidRequest
+from shared.errors import CannotBind, InvalidRequest
 from shared.messages import Generate
-from workers.generation.calls.properties import UnspokenKeyword
 from workers.generation.detokenizer import Vocabulary
 from workers.generation.formats import Formats
 from workers.generation.grammar.answer import Bound, Part, bind, parts_of
 from workers.generation.grammar.check import Checks
-from workers.generation.grammar.compile import GrammarCompiler, Uncompilable
+from workers.generation.grammar.compile import GrammarCompiler
 from workers.generation.grammar.constraint import Budget, Constraint
 from workers.generation.grammar.digits import DigitLimit, DigitTokens
 from workers.generation.grammar.readings import Reading
@@ -47,7 +46,10 @@ class Binder:
         if work.thinking_budget is not None and work.thinking_budget < 0:
             raise InvalidRequest("thinking_budget must be at least 0", param="thinking_budget")
         prompt_end = self._formats.prompt_end(work, tokens)
-        found = self._bound(work, prompt_end, len(params))
+        try:
+            found = self._bound(work, prompt_end, len(params))
+        except CannotBind as error:
+            raise InvalidRequest(error.message, param=error.param) from None
         if found is None:
             budgets = [self._budget(work, prompt_end) for _ in params]
             return params, tuple(Constraint(None, budget) for budget in budgets if budget is not None), None
@@ -90,7 +92,7 @@ class Binder:
             if bound is None:
                 return None
             matchers = self._compiler.matchers(bound.text, count, bound.param)
-        except (Uncompilable, UnspokenKeyword):
+        except CannotBind:
             if not parts:
                 raise
             chosen = {part.param: self._choose(part) for part in parts}
@@ -107,7 +109,7 @@ class Binder:
             try:
                 for grammar in part.grammars(reading):
                     self._compiler.matchers(grammar, 0, part.param)
-            except (Uncompilable, UnspokenKeyword) as error:
+            except CannotBind as error:
                 if number < 2:  # what is wrong with the schema as it was given
                     refusal = error
                 continue

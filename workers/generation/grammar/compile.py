@@ -14,7 +14,7 @@ from llguidance import LLMatcher, LLTokenizer
 from llguidance.hf import from_tokenizer
 from transformers import PreTrainedTokenizerBase
 
-from shared.errors import InvalidRequest, Overloaded
+from shared.errors import CannotBind, InvalidRequest, Overloaded
 from workers.generation.grammar.limits import PATIENCE, STACK, parser_limits
 
 _KEPT = 64  # grammars
@@ -26,10 +26,6 @@ _IN_WORDS = {
 }
 _UNIMPLEMENTED = re.compile(r"Unimplemented keys: \[(.*)\]")
 _PLACE = re.compile(r"^(?:at )?\d+\(\d+\): |^at EOF: |failed to compile JSON schema: ")
-
-
-class Uncompilable(InvalidRequest):
-    """llguidance doesn't take the grammar; one that says less may do."""
 
 
 class GrammarCompiler:
@@ -81,7 +77,7 @@ class GrammarCompiler:
     def _compile(self, tokenizer: LLTokenizer, grammar: str, param: str | None) -> LLMatcher:
         matcher = self._patiently(lambda: self._built(tokenizer, grammar), param)
         if matcher.is_error():
-            raise Uncompilable(f"the grammar can't be compiled: {reason_of(matcher.get_error())}", param=param)
+            raise CannotBind(f"the grammar can't be compiled: {reason_of(matcher.get_error())}", param=param)
         return matcher
 
     def _built(self, tokenizer: LLTokenizer, grammar: str) -> LLMatcher:

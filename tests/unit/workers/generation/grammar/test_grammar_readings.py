@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest
 
+from shared.errors import CannotBind
 from shared.messages import Generate, Grammar, Prompt, TextDelta, Tool, ToolCallDelta
 from tests.fakes.llm_tokenizer import compiler, ids
 from workers.generation.calls.detect import FORMATS, by_name
-from workers.generation.calls.properties import UnspokenKeyword
 from workers.generation.grammar.answer import Part, parts_of
 from workers.generation.grammar.check import Checks, EndCheck, broken
-from workers.generation.grammar.compile import Uncompilable
 from workers.generation.grammar.readings import Reading, readings
 
 INTEGER = {"type": "integer"}
@@ -75,7 +74,7 @@ def chosen(part: Part) -> Reading | str:
         try:
             for grammar in part.grammars(reading):
                 compiler().matchers(grammar, 0, part.param)
-        except (Uncompilable, UnspokenKeyword) as error:
+        except CannotBind as error:
             says = error.message
             continue
         return reading
