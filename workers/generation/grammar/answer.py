@@ -51,7 +51,7 @@ class Part:
 
     @property
     def readings(self) -> Iterator[Reading]:
-        return readings(self.text, self.param, strict=self.strict)
+        return readings(self.text, self.param, strict=self.strict, plain=self.tool is not None)
 
 
 def bind(

@@ -31,8 +31,8 @@ class Reading:
     proof: dict[str, Any] | None = None
 
 
-def readings(text: str, param: str, *, strict: bool) -> Iterator[Reading]:
-    """Raises InvalidRequest for what is no schema or too large for one."""
+def readings(text: str, param: str, *, strict: bool, plain: bool = False) -> Iterator[Reading]:
+    """`plain`: 7, too. Raises InvalidRequest for what is no schema or too large for one."""
     schema = normalise(text, param)
     closed = close(schema)
     apart = closed != schema and '"oneOf"' in text
@@ -50,5 +50,7 @@ def readings(text: str, param: str, *, strict: bool) -> Iterator[Reading]:
         relaxed = relaxer.schema(source)
         proof = Relaxer(schema).schema(schema) if apart and not choices else None
         yield Reading(relaxed, frozenset(relaxer.dropped), proof)
+    if not plain:
+        return
     relaxer = Relaxer(schema, choices=True, more=True)
     yield Reading(relaxer.plain(relaxer.schema(closed)), frozenset(relaxer.dropped))

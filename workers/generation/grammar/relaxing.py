@@ -46,7 +46,8 @@ class Relaxer:
         self.dropped |= node.keys() & _LACKING
         self._patterns(out)
         self._counts(out)
-        if node.get("uniqueItems") is True and (size := self._different(node.get("items"))) is not None:
+        size = self._different(node.get("items")) if node.get("uniqueItems") is True else None
+        if size is not None and node.get("minItems", 0) <= size:
             out["maxItems"] = min(size, out.get("maxItems", size))
         if "format" in out and out["format"] not in _FORMATS:
             self._drop(out, "format")

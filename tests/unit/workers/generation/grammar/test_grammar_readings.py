@@ -116,6 +116,11 @@ def test_a_strict_schema_binds_or_is_refused_by_name(schema: dict[str, Any], unb
     assert "option to" not in found
 
 
+@pytest.mark.parametrize("schema", [{"type": "string", "enum": [1]}, {"allOf": [INTEGER, {"type": "string"}]}])
+def test_what_nothing_matches_is_refused(schema: dict[str, Any]) -> None:
+    assert "nsatisfiable" in str(chosen(answer_part(schema)))
+
+
 def test_no_more_different_items_than_there_are() -> None:
     schema = {
         "type": "array",
@@ -219,6 +224,6 @@ def test_a_pattern_of_a_schema_can_not_stall_the_worker() -> None:
 
 
 def test_readings_are_tightest_first() -> None:
-    found = list(readings(json.dumps({**TWO, "not": {}}), "p", strict=False))
+    found = list(readings(json.dumps({**TWO, "not": {}}), "p", strict=False, plain=True))
     assert [bool(one.unbound) for one in found] == [False, False, *[True] * 5]
     assert len(list(readings("{}", "p", strict=True))) == 2
