@@ -140,7 +140,7 @@ MUSE_SPARK = Tags(
     Style(
         section="<atem:function_calls>", section_end="</atem:function_calls>", call="<atem:invoke",
         call_end="</atem:invoke>", key="<atem:parameter", value_end="</atem:parameter>", head_end=">",
-        attribute="name",
+        attribute="name", alone=True,
     ),
     call_head=' name="{}">\n', key_head=' name="{}">', section_head="\n", after="\n",
 )  # fmt: skip
@@ -168,7 +168,7 @@ def _dsml(section: str, space: str = "", close: str = "") -> Style:
     return Style(
         section=f"{start}{section}>", section_end=f"{end}{close or section}>", call=f"{start}invoke",
         call_end=f"{end}invoke>", key=f"{start}parameter", value_end=f"{end}parameter>", head_end=">",
-        attribute="name", type_attribute="string",
+        attribute="name", type_attribute="string", alone=True,
     )  # fmt: skip
 
 
@@ -193,7 +193,7 @@ KIMI_K3 = Tags(
         section="<|open|>tools<|sep|>", section_end="<|close|>tools<|sep|>", call="<|open|>call",
         call_end="<|close|>call<|sep|>", key="<|open|>argument", value_end="<|close|>argument<|sep|>",
         head_end="<|sep|>", attribute="key", call_attribute="tool", type_attribute="type",
-        whole="<|open|>json", whole_end="<|close|>json<|sep|>",
+        alone=True, whole="<|open|>json", whole_end="<|close|>json<|sep|>",
     ),
     call_head=' tool="{}" index="#"<|sep|>', key_head=' key="{}" type="[]"<|sep|>',
 )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 
 from shared.messages import Tool
 from workers.generation.calls.json_calls import dumps
-from workers.generation.calls.json_stream import JsonStream
+from workers.generation.calls.json_stream import NUMBER, JsonStream
 from workers.generation.calls.python_words import as_number
 
 _NAMES = {dict: "object", list: "array", str: "string", bool: "boolean", int: "integer", float: "number"}
@@ -84,8 +84,8 @@ def typed(text: str, types: frozenset[str]) -> str:
         return "null"
     if types and types <= {"string", "null"}:
         return dumps(text)
-    number = as_number(bare)
-    found = _json(bare) if not number or bare == number or types & {"integer", "number"} else None
+    odd = as_number(bare) and not NUMBER.fullmatch(bare)  # Python's spelling of a number, and no JSON
+    found = None if odd and not types & {"integer", "number"} else _json(bare)
     if found is not None:
         value = json.loads(found)
         if not types or any(_is(value, name) for name in types):
