@@ -9,10 +9,10 @@ from __future__ import annotations
 from workers.generation.calls.json_calls import dumps, json_call
 from workers.generation.calls.json_stream import JsonStream
 from workers.generation.calls.reader import Reader
+from workers.generation.calls.schemas import Schemas
 from workers.generation.calls.source import BrokenCallError, CutCallError, Steps, earliest
 from workers.generation.calls.tag_style import Style, attributes, named
 from workers.generation.calls.tag_values import read_value
-from workers.generation.calls.values import Schemas
 
 QWEN3_CODER = Style(
     section="<tool_call>", section_end="</tool_call>", call="<function=", call_end="</function>",

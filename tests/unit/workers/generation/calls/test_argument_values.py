@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from shared.messages import Tool
-from workers.generation.calls.values import Schemas, typed
+from workers.generation.calls.schemas import Schemas
+from workers.generation.calls.values import typed
 
 PROPERTIES: dict[str, Any] = {
     "text": {"type": "string"},
