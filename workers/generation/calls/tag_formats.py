@@ -140,7 +140,7 @@ MUSE_SPARK = Tags(
     Style(
         section="<atem:function_calls>", section_end="</atem:function_calls>", call="<atem:invoke",
         call_end="</atem:invoke>", key="<atem:parameter", value_end="</atem:parameter>", head_end=">",
-        attribute="name", alone=True,
+        attribute="name",
     ),
     call_head=' name="{}">\n', key_head=' name="{}">', section_head="\n", after="\n",
 )  # fmt: skip
