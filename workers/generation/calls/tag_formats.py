@@ -144,13 +144,18 @@ MUSE_SPARK = Tags(
     ),
     call_head=' name="{}">\n', key_head=' name="{}">', section_head="\n", after="\n",
 )  # fmt: skip
+
+
+def _minicpm5(space: str) -> Style:
+    return Style(
+        call=f"<function{space}name=", call_end="</function>", key=f"<param{space}name=", value_end="</param>",
+        head_end=">", cdata=True,
+    )  # fmt: skip
+
+
 MINICPM5 = Tags(
-    "minicpm5",
-    Style(
-        call="<function name=", call_end="</function>", key="<param name=", value_end="</param>", head_end=">",
-        cdata=True,
-    ),
-    call_head='"{}">', key_head='"{}">', between="\n",
+    "minicpm5", _minicpm5(" "), call_head='"{}">', key_head='"{}">', between="\n",
+    others=(_minicpm5(""),),  # the tags' spaces may be lost
 )  # fmt: skip
 DOTS1 = Tags(
     "dots1",
