@@ -1,4 +1,7 @@
-"""Google's `call:NAME{key:value}`, in which strings stand between a token of its own and keys have no quotes."""
+"""Google's `call:NAME{key:value}`, in which strings stand between a token of its own and keys have no quotes.
+
+Small checkpoints fall back into a fenced block of Python, whose calls are read if they name offered tools.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,12 @@ from workers.generation.calls.format import CallReader, Spell
 from workers.generation.calls.json_stream import JsonStream
 from workers.generation.calls.lark import Lark, as_json, quote, schema
 from workers.generation.calls.properties import Argument, arguments_of, is_plain
-from workers.generation.calls.pythonic import python_arguments
+from workers.generation.calls.pythonic import python_arguments, python_call
 from workers.generation.calls.reader import Reader
 from workers.generation.calls.source import Steps
 
 _NAME = re.compile(r"[A-Za-z_]\w*")
+_CODE, _FENCE = "```tool_code", "```"
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class Gemma:
         return self.start, self.end, self.delimiter
 
     def reader(self, tools: Sequence[Tool]) -> CallReader:
-        return Reader((self.start,), self._section, tools, (self.end,))
+        return Reader((self.start, _CODE), self._section, tools, (self.end,))
 
     def grammar(self, tools: Sequence[Tool], spell: Spell, *, required: bool, parallel: bool) -> str:
         lark = Lark(spell)
@@ -56,6 +60,9 @@ class Gemma:
 
     def _section(self, reader: Reader, mark: str) -> Steps[None]:
         """One call, or several side by side; some checkpoints leave out `call`."""
+        if mark == _CODE:
+            yield from _code(reader)
+            return
         yield from reader.source.space()
         if not (yield from reader.source.follows(":")):
             yield from reader.source.expect("call:")
@@ -82,6 +89,19 @@ class Gemma:
             yield from reader.begin(f"{name} {more}".strip())
             yield from reader.pass_on("{}")
             yield from reader.end()
+
+
+def _code(reader: Reader) -> Steps[None]:
+    """Calls in a block of Python, a line each, printed or not."""
+    source, more = reader.source, True
+    while more:
+        yield from source.space()
+        printed = yield from source.follows("print(")
+        yield from source.follows("default_api.")
+        yield from python_call(reader, offered_only=True)
+        if printed:
+            yield from reader.close(")")
+        more = not (yield from reader.close(_FENCE)) and (yield from source.space()).isalpha()
 
 
 FUNCTION_GEMMA = Gemma("function_gemma", "<start_function_call>", "<end_function_call>", "<escape>")

@@ -17,7 +17,7 @@ from workers.generation.calls.python_words import as_number, follows_string, is_
 
 _PLAIN = {quote: re.compile(rf"[^{quote}\\\"\x00-\x1f]*") for quote in "\"'"}
 _TOKEN = re.compile(r"[\w+.\-$]*")
-_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _HEX = re.compile(r"[0-9a-fA-F]*")
 _SPACES = " \t\r\n"
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -277,7 +277,7 @@ class JsonStream:
     def _spell(self, word: str) -> str:
         if word in _CONSTANTS:
             return _CONSTANTS[word]
-        if _NUMBER.fullmatch(word):
+        if NUMBER.fullmatch(word):
             return word
         if self._python and (number := as_number(word)):
             return number

@@ -15,7 +15,7 @@ from typing import Any
 from shared.errors import CannotBind, InvalidRequest
 from shared.messages import Tool
 from workers.generation.calls.lark import Lark, as_json, containing, quote
-from workers.generation.calls.values import Schemas
+from workers.generation.calls.schemas import Schemas
 
 _BINDING = {
     "allOf", "anyOf", "oneOf", "not", "if", "then", "else", "enum", "const", "dependentRequired", "dependentSchemas",

@@ -20,6 +20,7 @@ from shared.messages import Tool
 from workers.generation.calls.format import Arguments, CallBegins, CallEnds, Piece, Text
 from workers.generation.calls.json_stream import JsonStream
 from workers.generation.calls.source import BrokenCallError, CutCallError, Source, Steps, earliest, overlap
+from workers.generation.calls.wrapping import Wrapping
 
 _SPACE = " \t\r\n"
 
@@ -41,6 +42,7 @@ class Reader:
         self._settled = False  # something of the section was told
         self._open = False  # a call was begun, not ended
         self._passed: list[str] = []  # of its arguments
+        self._wrapping = Wrapping(None)
         self._frame = True  # at the start or after a call, where white space is the template's
         self._called = False
         self._reported = False  # the answer has had a call, whole or not
@@ -80,6 +82,7 @@ class Reader:
         if not name or not _encodes(name + (call_id or "")):
             raise BrokenCallError(name)
         self._settled, self._open, self._passed, self._reported = True, True, [], True
+        self._wrapping = Wrapping(self.tools.get(name))
         self.source.commit()
         call_id = None if call_id in self._ids else call_id
         self._ids.update([call_id] if call_id else [])
@@ -90,12 +93,17 @@ class Reader:
         self.source.commit()
         if text:
             self._passed.append(text)
-            yield Arguments(text)
+            yield from self._tell(self._wrapping.add(text))
 
     def end(self) -> Steps[None]:
         self._open = False
         self.source.commit()
+        yield from self._tell(self._wrapping.end())
         yield CallEnds()
+
+    def _tell(self, arguments: str) -> Steps[None]:
+        if arguments:
+            yield Arguments(arguments)
 
     def close(self, *ends: str) -> Steps[bool]:
         """Takes one of the markers that close a call, if one comes next; otherwise nothing."""
@@ -187,6 +195,7 @@ class Reader:
         if not cut and (len(mark) < 2 or not self._ends):
             stops = (*stops, "\n")
         begun = bool(self._passed)
+        yield from self._tell(self._wrapping.rest())
         while True:
             rest = self.source.rest
             found = earliest(rest, stops)
