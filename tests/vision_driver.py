@@ -48,6 +48,9 @@ class FixedPacer:
     def observe(self, seconds: float, tokens: int) -> None:
         """Learns nothing."""
 
+    def observe_alone(self, seconds: float, tokens: int) -> None:
+        """Learns nothing."""
+
 
 class Watched(VisionForward):
     """Notes what reaches the model."""
@@ -118,6 +121,7 @@ class VisionDriver:
             assert not answer.terminals, f"{event} came after the end"
             if isinstance(event, TextDelta):
                 answer.tokens[event.choice].extend(event.tokens)
+                answer.logprobs[event.choice].extend(event.logprobs)
             elif isinstance(event, Finished | Failed):
                 answer.terminals.append(event)
 
@@ -163,13 +167,17 @@ def _inputs(case: Case) -> tuple[list[int] | None, MediaInputs | None]:
     )
 
 
+def forget_positions(model: Any) -> None:
+    """Of the last prompt, which mlx-vlm keeps on the module."""
+    for name in ("_position_ids", "_rope_deltas"):
+        if hasattr(model.language_model, name):
+            setattr(model.language_model, name, None)
+
+
 def library_tokens(model: Any, case: Case) -> list[int]:
     """What mlx-vlm itself generates for the prompt, alone."""
     generate = importlib.import_module("mlx_vlm.generate.ar")
-    language = model.language_model
-    for name in ("_position_ids", "_rope_deltas"):  # what the last prompt has left there
-        if hasattr(language, name):
-            setattr(language, name, None)
+    forget_positions(model)
     ids, data = mx.array([case.tokens]), dict(case.data)
     pixels = data.pop("pixel_values", None)
     steps = generate.generate_step(

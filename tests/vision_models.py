@@ -122,7 +122,13 @@ def make(module_name: str, config: dict[str, Any], gain: float = 2.0, embed: flo
         config.setdefault(name, {})
     parts = ["text", "vision", "perceiver", "projector", "audio"]
     parsed = update_module_configs(module.ModelConfig.from_dict(config), module, config, parts)
+    mx.random.seed(3)  # vectors keep what the model's own code draws
     model = module.Model(parsed)
+    return draw_weights(model, gain, embed)
+
+
+def draw_weights(model: Any, gain: float = 2.0, embed: float = 1.0) -> Any:
+    """Draws the matrices of a model anew, always the same."""
     mx.random.seed(3)
     weights = []
     for name, weight in tree_flatten(model.parameters()):
@@ -205,8 +211,8 @@ def _gemma3(family: str, draw: Drawn, variant: str) -> tuple[Any, dict[str, Case
         "sliding_window_pattern": 2,
         "mm_tokens_per_image": 4,
     }
-    config = _plain_config(family, text, VISION | {"model_type": family}) | {"hidden_size": 64, "pad_token_id": 0}
-    return make(family, config), _framed(draw, tokens=4, shape=(1, 3, 56, 56), behind=27)
+    config = plain_config(family, text, VISION | {"model_type": family}) | {"hidden_size": 64, "pad_token_id": 0}
+    return make(family, config), framed(draw, tokens=4, shape=(1, 3, 56, 56), behind=27)
 
 
 def _gemma4(family: str, draw: Drawn, variant: str) -> tuple[Any, dict[str, Case]]:
@@ -254,7 +260,7 @@ def _gemma4(family: str, draw: Drawn, variant: str) -> tuple[Any, dict[str, Case
 
 
 # ------------------------------------------------------------------ a language model behind a picture
-def _plain_config(family: str, text: dict[str, Any], vision: dict[str, Any]) -> dict[str, Any]:
+def plain_config(family: str, text: dict[str, Any], vision: dict[str, Any]) -> dict[str, Any]:
     return {
         "model_type": family,
         "image_token_index": IMAGE,
@@ -265,7 +271,7 @@ def _plain_config(family: str, text: dict[str, Any], vision: dict[str, Any]) -> 
     }
 
 
-def _framed(draw: Drawn, tokens: int, shape: tuple[int, ...], behind: int = 7, **more: Any) -> dict[str, Case]:
+def framed(draw: Drawn, tokens: int, shape: tuple[int, ...], behind: int = 7, **more: Any) -> dict[str, Case]:
     """One picture of `tokens` tokens between words."""
     ids = draw.words(5) + [IMAGE] * tokens + draw.words(behind)
     return {"image": Case(ids, {"pixel_values": draw.pixels(*shape), **more}, ("one",))}
@@ -273,13 +279,13 @@ def _framed(draw: Drawn, tokens: int, shape: tuple[int, ...], behind: int = 7, *
 
 def _llava(family: str, draw: Drawn, variant: str) -> tuple[Any, dict[str, Case]]:
     vision = VISION | {"model_type": "clip_vision_model", "num_hidden_layers": 3, "projection_dim": 64}
-    model = make(family, _plain_config(family, TEXT | {"model_type": "llama"}, vision))
-    return model, _framed(draw, tokens=16, shape=(1, 3, 56, 56))
+    model = make(family, plain_config(family, TEXT | {"model_type": "llama"}, vision))
+    return model, framed(draw, tokens=16, shape=(1, 3, 56, 56))
 
 
 def _llava_onevision(family: str, draw: Drawn, variant: str) -> tuple[Any, dict[str, Case]]:
     vision = VISION | {"model_type": "siglip_vision_model", "num_hidden_layers": 3, "hidden_size": 48}
-    config = _plain_config(family, TEXT | {"model_type": "qwen2"}, vision)
+    config = plain_config(family, TEXT | {"model_type": "qwen2"}, vision)
     sizes = [[56, 56], [56, 112], [112, 56], [112, 112]]
     model = make(family, config | {"video_token_index": VIDEO, "image_grid_pinpoints": sizes})
     size = mx.array([[56, 56]])
@@ -287,25 +293,25 @@ def _llava_onevision(family: str, draw: Drawn, variant: str) -> tuple[Any, dict[
     length = int(model.get_video_features(draw.pixels(1, 3, 3, 56, 56)).shape[0])
     film = draw.words(4) + [VIDEO] * length + draw.words(5)
     return model, {
-        **_framed(draw, tokens=count, shape=(1, 2, 3, 56, 56), image_sizes=size),
+        **framed(draw, tokens=count, shape=(1, 2, 3, 56, 56), image_sizes=size),
         "video": Case(film, {"pixel_values_videos": draw.pixels(1, 3, 3, 56, 56)}, ("film",)),
     }
 
 
 def _idefics3(family: str, draw: Drawn, variant: str) -> tuple[Any, dict[str, Case]]:
     vision = VISION | {"model_type": "idefics3"}
-    model = make(family, _plain_config(family, TEXT | {"model_type": "llama"}, vision) | {"scale_factor": 2})
+    model = make(family, plain_config(family, TEXT | {"model_type": "llama"}, vision) | {"scale_factor": 2})
     mask = mx.ones((1, 2, 56, 56), dtype=mx.bool_)
-    return model, _framed(draw, tokens=8, shape=(1, 2, 3, 56, 56), pixel_attention_mask=mask)
+    return model, framed(draw, tokens=8, shape=(1, 2, 3, 56, 56), pixel_attention_mask=mask)
 
 
 def _pixtral(family: str, draw: Drawn, variant: str) -> tuple[Any, dict[str, Case]]:
     text = TEXT | {"model_type": "mistral", "head_dim": 16, "layer_types": ["full_attention"] * 4}
-    config = _plain_config(family, text, VISION | {"model_type": "pixtral", "head_dim": 16})
+    config = plain_config(family, text, VISION | {"model_type": "pixtral", "head_dim": 16})
     config |= {"vision_feature_layer": -1, "spatial_merge_size": 2}
     size = mx.array([[56, 56]])
     count = 16 if family == "pixtral" else 4
-    return make(family, config), _framed(draw, tokens=count, shape=(1, 3, 56, 56), image_sizes=size)
+    return make(family, config), framed(draw, tokens=count, shape=(1, 3, 56, 56), image_sizes=size)
 
 
 def _lfm2_vl(family: str, draw: Drawn, variant: str) -> tuple[Any, dict[str, Case]]:
@@ -322,16 +328,16 @@ def _lfm2_vl(family: str, draw: Drawn, variant: str) -> tuple[Any, dict[str, Cas
         "tie_word_embeddings": True,
     }
     vision = VISION | {"hidden_size": 48, "patch_size": 4, "num_patches": 64}
-    config = _plain_config("lfm2-vl", text, vision) | {"downsample_factor": 2, "projector_hidden_size": 64}
+    config = plain_config("lfm2-vl", text, vision) | {"downsample_factor": 2, "projector_hidden_size": 64}
     shapes, mask = mx.array([[4, 4]]), mx.ones((1, 16), dtype=mx.int32)
-    return make(family, config), _framed(
+    return make(family, config), framed(
         draw, tokens=4, shape=(1, 16, 48), behind=2, spatial_shapes=shapes, pixel_attention_mask=mask
     )
 
 
 def _internvl(family: str, draw: Drawn, variant: str) -> tuple[Any, dict[str, Case]]:
-    config = _plain_config(family, TEXT | {"model_type": "qwen2"}, VISION | {"model_type": "intern_vit_6b"})
-    return make(family, config), _framed(draw, tokens=4, shape=(1, 3, 56, 56))
+    config = plain_config(family, TEXT | {"model_type": "qwen2"}, VISION | {"model_type": "intern_vit_6b"})
+    return make(family, config), framed(draw, tokens=4, shape=(1, 3, 56, 56))
 
 
 BUILDERS: dict[str, Callable[[str, Drawn, str], tuple[Any, dict[str, Case]]]] = {

@@ -17,8 +17,9 @@ _HEADS = {
     ),
     "vision": (
         "Vision",
-        "Families of mlx-vlm: rows with pictures, videos and text alone, all at once, joining and leaving in chunks, "
-        "and after prefix hits.",
+        "Families of mlx-vlm, in the product's generation loop without their processors: rows with made-up pictures, "
+        "videos and text alone, all at once, joining and leaving in chunks of 7 tokens, and after prefix hits: the "
+        "same again, a second turn, divergence, another picture in the same place. (text): the language model alone.",
     ),
 }
 
@@ -27,7 +28,8 @@ _INTRODUCTION = """\
 Written by `scripts/families`: every family with a tiny configuration and seeded random weights, through the product's
 loader and engine, token by token against the library alone. Exact: the same tokens and log-probabilities in every
 situation, rows sharing a batch; row by row: the same, rows decoding one after the other in a step; refused: not hosted,
-with the reason. Windows, block budgets and trained lengths are set so that the prompts go past them."""
+with the reason ("pictures": only these). Windows, block budgets and trained lengths are set so that the prompts go past
+them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,8 @@ class Verdict:
 
 
 def write(page: Path, verdicts: Iterable[Verdict]) -> None:
-    """Replaces the page."""
+    """Writes the page; a library that nothing is said about keeps the section that it has."""
+    before = _sections(page)
     found = sorted(verdicts, key=lambda one: (one.library, one.name.lower()))
     lines = [
         "# Model families",
@@ -54,13 +57,30 @@ def write(page: Path, verdicts: Iterable[Verdict]) -> None:
     ]
     for library, (title, text) in _HEADS.items():
         rows = [one for one in found if one.library == library]
-        if rows:
+        if not rows:
+            lines += before.get(title, [])
+        else:
             counts = Counter(one.word for one in rows)
             lines += ["", f"## {title}", "", text, ""]
             lines += ["; ".join(f"{word}: {count}" for word, count in counts.most_common()) + ".", ""]
             lines += ["| family | verdict | comparisons | rows share | not shared, and why |", "|---|---|---|---|---|"]
             lines += [_row(one) for one in rows]
     page.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _sections(page: Path) -> dict[str, list[str]]:
+    """The lines below each title, with the empty line and the title before them."""
+    sections: dict[str, list[str]] = {}
+    lines: list[str] = []
+    for line in page.read_text(encoding="utf-8").splitlines() if page.exists() else ():
+        if line.startswith("## "):
+            lines = sections.setdefault(line.removeprefix("## "), ["", line])
+        else:
+            lines.append(line)
+    for kept in sections.values():
+        while not kept[-1]:
+            kept.pop()
+    return sections
 
 
 def _row(one: Verdict) -> str:

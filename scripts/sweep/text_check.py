@@ -1,38 +1,24 @@
 """One family of mlx-lm through `TextEngine`, against the library's own caches for a single row.
 
-The reference computes a prompt in one pass and then token by token, fed with the engine's tokens. A token is wrong if
-the reference's best logit is more than `GAP` above it; log-probabilities may differ by `OFF`.
+The reference computes a prompt in one pass and then token by token, fed with the engine's tokens.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 import mlx.core as mx
 from mlx_lm.models.cache import make_prompt_cache
 
-from scripts.sweep.report import Verdict
+from scripts.sweep.finding import Report
 from shared.errors import MlxGatewayError
 from tests.text_driver import Driver, made_up
 
-GAP, OFF = 1e-3, 3e-3
+OFF = 3e-3  # by which log-probabilities may differ
 LENGTHS = (1, 2, 17, 70, 150, 300)  # tokens of the prompts
 Tokens = Sequence[int]
-
-
-@dataclass(slots=True)
-class Report:
-    """`refused`: why the folder is not hosted; `wrong`: what went wrong, a sentence each."""
-
-    name: str
-    refused: str | None = None
-    sharing: tuple[str, ...] = ()
-    not_shared: tuple[str, ...] = ()
-    compared: int = 0
-    wrong: list[str] = field(default_factory=list)
 
 
 class _FixedChunks:
@@ -45,6 +31,9 @@ class _FixedChunks:
         return self.tokens
 
     def observe(self, seconds: float, tokens: int) -> None:
+        pass
+
+    def observe_alone(self, seconds: float, tokens: int) -> None:
         pass
 
 
@@ -77,21 +66,8 @@ class _Check:
 
     def compare(self, what: str, prompt: Tokens, request: str) -> None:
         """The tokens and log-probabilities of an answer with the reference's."""
-        found = self.driver.answers[request]
-        tokens, scores = found.tokens[0], [one.logprob for one in found.logprobs[0]]
-        self.report.compared += 1
-        if not tokens:
-            self.report.wrong.append(f"{what}: no tokens; {found.terminals}")
-            return
-        right = self._reference(prompt, tokens)
-        for at, token in enumerate(tokens):
-            best, own = mx.max(right[at]).item(), right[at, token].item()
-            if best - own > GAP or abs(own - scores[at]) > OFF:
-                text = (
-                    f"token {at} of {len(tokens)}: {best - own:.2g} below the best, off by {abs(own - scores[at]):.2g}"
-                )
-                self.report.wrong.append(f"{what}, {len(prompt)} tokens: {text}")
-                return
+        reference = partial(self._reference, prompt)
+        self.report.compare(f"{what}, {len(prompt)} tokens", self.driver.answers[request], reference, OFF)
 
     def _reference(self, prompt: Tokens, tokens: Tokens) -> mx.array:
         """Log-probabilities [tokens, vocabulary]."""
@@ -198,7 +174,7 @@ SCENARIOS: tuple[Callable[[_Check], None], ...] = (
 
 def check_text(name: str, folder: Path) -> Report:
     """Runs every scenario, each on a fresh engine; never raises for what a family does."""
-    report = Report(name)
+    report = Report("text", name)
     for scenario in SCENARIOS:
         try:
             check = _Check(folder, report)
@@ -207,21 +183,6 @@ def check_text(name: str, folder: Path) -> Report:
             return report
         report.sharing, report.not_shared = check.driver.ready.sharing, check.driver.ready.not_shared
         check.keep_prefixes(False)
-        try:
-            scenario(check)
-        except Exception as error:  # a dead engine is a finding
-            report.compared += 1
-            report.wrong.append(f"{scenario.__name__.strip('_')} raised {type(error).__name__}: {error}")
-        finally:
-            check.driver.engine.close()
+        report.attempt(scenario.__name__, partial(scenario, check))
+        check.driver.engine.close()
     return report
-
-
-def verdict(report: Report) -> Verdict:
-    """The finding in one word, and why."""
-    found = partial(Verdict, "text", report.name, sharing=report.sharing, compared=report.compared)
-    if report.refused is not None:
-        return found("refused", why=report.refused)
-    if report.wrong:
-        return found("dead" if "raised" in report.wrong[0] else "wrong", why="; ".join(report.wrong[:2]))
-    return found("exact" if "batch" in report.sharing else "row by row", why="; ".join(report.not_shared))

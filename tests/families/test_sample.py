@@ -8,14 +8,14 @@ import pytest
 
 from scripts.sweep.build import build_text
 from scripts.sweep.report import Verdict
-from scripts.sweep.text_check import check_text, verdict
+from scripts.sweep.text_check import check_text
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")  # transformers', over configs
 
 
 def run(name: str, folder: Path) -> Verdict:
     build_text(name, folder / "model")
-    return verdict(check_text(name, folder / "model"))
+    return check_text(name, folder / "model").verdict()
 
 
 @pytest.mark.parametrize(

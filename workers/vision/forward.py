@@ -51,9 +51,13 @@ class VisionForward:
     def usable(self, job: Job, length: int) -> int:
         """A prompt that can't be cut is resumed behind its media only."""
         media = job.media
-        if isinstance(media, MediaInputs) and length < media.end and not self._may_cut(media):
-            return 0
-        return length
+        if not isinstance(media, MediaInputs):
+            return length
+        behind = media.end
+        if self._keeps_positions:
+            # HunyuanVL's first pass gives as many tokens behind a picture its positions as well.
+            behind += max(end - start for start, end, _ in media.runs)
+        return 0 if length < behind and not self._may_cut(media) else length
 
     def encode(self, job: Job) -> bool:
         media = job.media
