@@ -127,7 +127,7 @@ class Reader:
     def stream(self, value: JsonStream) -> Steps[None]:
         """Passes one JSON value on as arguments."""
         while not value.done:
-            out, used = value.feed(self.source.rest)
+            out, used = value.feed(self.source.rest, self.source.ended)
             self.source.skip(used)
             if used or out:
                 yield from self.pass_on(out)
@@ -141,7 +141,7 @@ class Reader:
         value = value or JsonStream()
         parts = [] if parts is None else parts
         while not value.done:
-            out, used = value.feed(self.source.rest)
+            out, used = value.feed(self.source.rest, self.source.ended)
             self.source.skip(used)
             parts.append(out)
             if value.broken:
