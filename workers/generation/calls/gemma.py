@@ -1,6 +1,7 @@
 """Google's `call:NAME{key:value}`, in which strings stand between a token of its own and keys have no quotes.
 
-Small checkpoints fall back into a fenced block of Python, whose calls are read if they name offered tools.
+Calls of offered tools are read without their token as well: at the start of a line, behind `<call>`, and in the fenced
+block of Python that small checkpoints fall back into.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from workers.generation.calls.json_stream import JsonStream
 from workers.generation.calls.lark import Lark, as_json, quote, schema
 from workers.generation.calls.properties import Argument, arguments_of, is_plain
 from workers.generation.calls.pythonic import python_arguments, python_call
-from workers.generation.calls.reader import Reader
-from workers.generation.calls.source import Steps
+from workers.generation.calls.reader import BareReader, Reader
+from workers.generation.calls.source import BrokenCallError, Steps
 
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _CODE, _FENCE = "```tool_code", "```"
+_CALL, _TAG = "call:", "<call>"
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Gemma:
         return self.start, self.end, self.delimiter
 
     def reader(self, tools: Sequence[Tool]) -> CallReader:
-        return Reader((self.start, _CODE), self._section, tools, (self.end,))
+        return BareReader((self.start, _CODE, _TAG), (_CALL,), self._section, tools, (self.end,))
 
     def grammar(self, tools: Sequence[Tool], spell: Spell, *, required: bool, parallel: bool) -> str:
         lark = Lark(spell)
@@ -63,18 +65,24 @@ class Gemma:
         if mark == _CODE:
             yield from _code(reader)
             return
-        yield from reader.source.space()
-        if not (yield from reader.source.follows(":")):
-            yield from reader.source.expect("call:")
-        yield from self._read_call(reader)
-        while (yield from reader.another("call:")):
-            yield from self._read_call(reader)
+        marked = mark == self.start
+        if marked:
+            yield from reader.source.space()
+            if (yield from reader.source.follows(":")):
+                yield from reader.source.follows(_CALL)
+            else:
+                yield from reader.source.expect(_CALL)
+        yield from self._read_call(reader, offered_only=not marked)
+        while (yield from reader.another(_CALL)):
+            yield from self._read_call(reader, offered_only=not marked)
         yield from reader.close(self.end)
 
-    def _read_call(self, reader: Reader) -> Steps[None]:
+    def _read_call(self, reader: Reader, offered_only: bool) -> Steps[None]:
         """Behind `call:`. With parentheses the arguments are Python's; without any the name is all there is."""
         source = reader.source
         name = yield from source.word()
+        if offered_only and name not in reader.tools:
+            raise BrokenCallError(name)
         char = yield from source.space()
         if char == "(":
             yield from python_arguments(reader, name)
