@@ -45,6 +45,26 @@ FATES = {
 _API = """\
 A parameter that is not in a table is tolerated and listed in the debug log; what is honoured is never dropped. The node
 describes itself at `/openapi.json`, and at `/docs` for people.
+
+## Answers and calls held to a schema
+
+The tokens of a forced call, of a strict tool's call and of an answer with a JSON Schema are bound while they are drawn.
+
+- **Objects are closed** unless they say `additionalProperties` (true or a schema) or `patternProperties`, or name no
+  properties at all. Numbers have at most about 20 digits in a row, white space between values is that of indented
+  JSON; texts are as long as the schema lets them be.
+- **A named tool** (`{"type": "function"}`, Anthropic's `{"type": "tool"}`) is called exactly once, whatever
+  `parallel_tool_calls` says. `required` and `any` give at least one call and, unless `parallel_tool_calls` is false,
+  maybe more: a second or later call is sent once it is whole, one that `max_tokens` cuts is left out (the reason is
+  then `length`), and the answer ends where a call would come again with the same arguments.
+- **`strict: true`** is a promise: a schema with a keyword that can't be bound (`uniqueItems`, `not`, `if`,
+  `contains`, `dependentRequired`, patterns with look-around, `oneOf` with overlapping options, ...) is refused by the
+  keyword's name.
+- **Without `strict`** such a keyword is left out where it stands (`oneOf` is read as `anyOf`), all others bind, and
+  the header `x-mlx-gateway-unbound: not, uniqueItems` names it; of a stream as well, unless the request waited so
+  long that keep-alives had to begin. The whole answer is checked against the schema as it was sent. One that breaks
+  it is still given: the worker's log warns, and of an answer that isn't streamed the header `x-mlx-gateway-unmet`
+  names what it breaks.
 """
 _CONFIGURATION = """\
 # Configuration

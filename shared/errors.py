@@ -8,7 +8,8 @@
         │   ├── UnsupportedParameter unsupported_parameter    400
         │   ├── ContextLengthExceeded context_length_exceeded 400
         │   ├── WrongModality       wrong_modality            400
-        │   └── PreviousResponseNotFound previous_response_not_found 400
+        │   ├── PreviousResponseNotFound previous_response_not_found 400
+        │   └── CannotBind          cannot_bind               400
         ├── Unauthorized            invalid_api_key           401
         ├── Forbidden               permission_denied         403
         ├── ModelNotFound           model_not_found           404
@@ -87,6 +88,12 @@ class WrongModality(InvalidRequest):
 
 class PreviousResponseNotFound(InvalidRequest):
     code = "previous_response_not_found"
+
+
+class CannotBind(InvalidRequest):
+    """No answer can be held to a grammar or schema; one that says less may do. Clients are told InvalidRequest."""
+
+    code = "cannot_bind"
 
 
 class Unauthorized(RequestError):

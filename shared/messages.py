@@ -14,6 +14,7 @@ from typing import Literal
 
 FinishReason = Literal["stop", "length", "tool_calls"]
 Kind = Literal["llm", "vlm", "stt", "tts", "embedding", "reranker"]
+VoiceDetector = Literal["silero", "loudness"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +104,14 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Grammar:
-    """What an answer must match. `text`: a JSON Schema, a regular expression, a JSON list of texts, or Lark."""
+    """What an answer must match. `text`: a JSON Schema, a regular expression, a JSON list of texts, or Lark.
+
+    `strict`: a schema whose keywords can't all be kept while the answer is written is refused.
+    """
 
     kind: Literal["json_schema", "json_object", "regex", "choice", "lark"]
     text: str = ""
+    strict: bool = False
 
 
 # ------------------------------------------------------------------ down
@@ -287,12 +292,16 @@ class PromptEcho:
 
 @dataclass(frozen=True, slots=True)
 class ChoiceFinished:
-    """`stop` is the stop string or token id that ended the choice, if one did."""
+    """`stop` is the stop string or token id that ended the choice, if one did.
+
+    `unmet`: keywords of schemas that were not bound and that the whole answer breaks.
+    """
 
     request: str
     choice: int
     reason: FinishReason
     stop: str | int | None = None
+    unmet: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -417,13 +426,17 @@ class Ready:
     load_seconds: float = 0.0
     sharing: tuple[str, ...] = ()  # what its rows share: chunked prefill, batch, groups, batched prefill
     not_shared: tuple[str, ...] = ()  # what they don't, each with the reason
+    voice_detector: VoiceDetector | None = None  # what finds speech in a file, of a transcriber
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
+    """`unbound`: keywords of the request's schemas that the answer is not held to while it is written."""
+
     request: str
     prompt_tokens: int = 0
     cached_tokens: int = 0
+    unbound: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,12 +49,19 @@ class Authenticate:
             response.headers["www-authenticate"] = "Bearer"
             await response(scope, receive, send)
             return
-        set_current(Visit(tenant, scope["path"], self.ledger, self.failures, epoch=tenant.epoch))
+        visit = Visit(tenant, scope["path"], self.ledger, self.failures, epoch=tenant.epoch)
+        set_current(visit)
         scope["state"]["tenant"] = tenant.name
+
+        async def send_with_keywords(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(keyword_headers(visit))
+            await send(message)
+
         if is_counted(scope):
-            await self._limited(tenant, scope, receive, send)
+            await self._limited(tenant, scope, receive, send_with_keywords)
         else:
-            await self.app(scope, receive, send)
+            await self.app(scope, receive, send_with_keywords)
 
     async def _limited(self, tenant: Tenant, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_limits(message: Message) -> None:
@@ -72,6 +79,15 @@ class Authenticate:
             await self.app(scope, receive, send_with_limits)
         finally:
             tenant.leave()
+
+
+def keyword_headers(visit: Visit) -> dict[str, str]:
+    """Which keywords of the request's schemas were not bound, and which of them the answer breaks, as far as known."""
+    found = {
+        "x-mlx-gateway-unbound": {name for stream in visit.streams for name in stream.unbound},
+        "x-mlx-gateway-unmet": {name for stream in visit.streams for name in stream.unmet},
+    }
+    return {header: ", ".join(sorted(names)) for header, names in found.items() if names}
 
 
 def presented(headers: Headers) -> str | None:

@@ -48,6 +48,8 @@ class Mailbox:
         self.identity: str | None = None  # the incarnation that works on it
         self.usage = Usage()  # so far; the terminal's once there is one
         self.terminal: Terminal | None = None
+        self.unbound: tuple[str, ...] = ()  # as `Accepted` says it
+        self.unmet: tuple[str, ...] = ()  # as the choices' ends say it
         self._fresh = True
         self._held = False
         self._events: deque[Event] = deque()
@@ -117,6 +119,9 @@ class Mailbox:
     def _count(self, event: Event) -> None:
         if isinstance(event, Accepted):
             self.usage = replace(self.usage, prompt_tokens=event.prompt_tokens, cached_tokens=event.cached_tokens)
+            self.unbound = event.unbound
+        elif isinstance(event, ChoiceFinished):
+            self.unmet += event.unmet
         elif isinstance(event, TextDelta | ReasoningDelta) and event.tokens:
             count = len(event.tokens)
             thought = count if isinstance(event, ReasoningDelta) else 0

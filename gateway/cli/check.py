@@ -36,7 +36,7 @@ class Row:
     source: str
     kind: str
     batch: int
-    context: int = 0  # tokens
+    context: int = 0  # tokens; of speech: characters
     footprint: Footprint | None = None
     problem: str | None = None
     needed: int = 0  # by one of its workers, bytes
@@ -93,11 +93,12 @@ def examine(name: str, entry: ModelConfig) -> Row:
     if folder is None:
         return row
     try:
-        kind, footprint = entry.kind or detect_kind(folder), estimate(folder)
+        kind = entry.kind or detect_kind(folder)
+        footprint = estimate(folder, kind)
     except ConfigError as error:
         return replace(row, problem=error.message)
-    context, needed = row.context or footprint.context or 0, sized(footprint, entry).reservation()
-    return replace(row, kind=kind, context=context, footprint=footprint, needed=needed)
+    needed = sized(footprint, entry).reservation()
+    return replace(row, kind=kind, context=footprint.offered(entry.context), footprint=footprint, needed=needed)
 
 
 def locate(source: str) -> Path | None:
@@ -164,9 +165,9 @@ def _table(rows: Sequence[Row], origin: str) -> Table:
             row.kind or "?",
             "broken" if row.problem else "yes" if known else "no",
             size(known.weights) if known else "?",
-            size(known.per_token) if known else "?",
-            str(row.context or "?"),
-            size(row.one_request) if known else "?",
+            (size(known.per_token) if known.per_token else "-") if known else "?",
+            f"{row.context or '?'}{' characters' if row.kind == 'tts' else ''}",
+            (size(row.one_request) if row.one_request else "-") if known else "?",
             f"{row.replicas} x {size(row.needed)}" if row.replicas > 1 else size(row.needed) if row.needed else "?",
         )
     return table

@@ -172,6 +172,16 @@ class Stream:
         """Tokens so far; exact once the stream has ended."""
         return self._mailbox.usage
 
+    @property
+    def unbound(self) -> tuple[str, ...]:
+        """Keywords of schemas that the answer is not held to while it is written."""
+        return self._mailbox.unbound
+
+    @property
+    def unmet(self) -> tuple[str, ...]:
+        """Those of them that the answer breaks, so far."""
+        return self._mailbox.unmet
+
     def __aiter__(self) -> Self:
         return self
 

@@ -306,6 +306,7 @@ class Fleet:
             memory_budget=life.spec.memory_budget if life else None,
             sharing=ready.sharing if ready else (),
             not_shared=ready.not_shared if ready else (),
+            voice_detector=ready.voice_detector if ready else None,
         )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gateway.supervisor.placement import reservation
 from shared.config import ModelConfig
+from shared.detect import detect_kind
 from shared.errors import ConfigError
 from shared.footprint import Footprint, estimate
 from shared.logs import get_logger
@@ -19,7 +20,7 @@ _MOST_ROWS = 64  # full contexts; a prefix cache never holds more of a small mod
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """Bytes: of the weights, of the KV caches of a few whole contexts, and of the prefix cache at most.
+    """Bytes: of the weights, of the KV caches of a few whole contexts, of the prefix cache at most, of a step's work.
 
     `stated`: what the configuration says instead.
     """
@@ -28,10 +29,11 @@ class Size:
     kv: int = 0
     prefix_cache: int = 0
     stated: int | None = None
+    working: int = 0
 
     def reservation(self, peak: int = 0) -> int:
         """What a worker needs; `peak` is the most it was once seen to hold."""
-        return self.stated or reservation(self.weights, self.kv, self.prefix_cache, peak)
+        return self.stated or reservation(self.weights, self.kv + self.working, self.prefix_cache, peak)
 
 
 def measure(name: str, model: ModelConfig) -> Size:
@@ -40,7 +42,7 @@ def measure(name: str, model: ModelConfig) -> Size:
     if not folder.is_dir():
         return Size(stated=model.memory)
     try:
-        footprint = estimate(folder)
+        footprint = estimate(folder, model.kind or detect_kind(folder))
     except ConfigError as error:
         log.warning("the model's size is unknown", model=name, error=error.message)
         return Size(stated=model.memory)
@@ -48,10 +50,11 @@ def measure(name: str, model: ModelConfig) -> Size:
 
 
 def sized(footprint: Footprint, model: ModelConfig) -> Size:
-    row = footprint.row(model.context or footprint.context or 0)
+    row = footprint.row(footprint.offered(model.context))
     return Size(
         footprint.weights,
         row * min(model.max_batch, _WHOLE_CONTEXTS),
-        min(model.prefix_cache, _MOST_ROWS * row),
+        min(model.prefix_cache, _MOST_ROWS * row) if footprint.keeps_prefixes else 0,
         model.memory,
+        footprint.working,
     )

@@ -9,7 +9,7 @@ import psutil
 
 from gateway.supervisor.pressure import UNREAD, Level, Reading
 from shared.lifecycle import State
-from shared.messages import Kind, Stats
+from shared.messages import Kind, Stats, VoiceDetector
 
 NodeStatus = Literal["ready", "loading", "degraded"]
 _ON_THE_WAY = (State.SPAWNED, State.LOADING, State.BACKOFF, State.CRASHED)
@@ -46,6 +46,7 @@ class WorkerFacts:
     memory_budget: int | None
     sharing: tuple[str, ...] = ()  # what its rows share, as the worker found out
     not_shared: tuple[str, ...] = ()  # what they don't, each with the reason
+    voice_detector: VoiceDetector | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ class Visit:
     failures: Failures = field(default_factory=Failures)
     clock: Callable[[], float] = time.time
     epoch: int = 0  # the tenant's when the request came
+    streams: list[Stream] = field(default_factory=list)
 
     def check(self) -> None:
         """Raises Unauthorized when the key was revoked since: between the turns of an answer, or under an upload."""
@@ -40,6 +41,7 @@ class Visit:
 
     def opened(self, stream: Stream) -> None:
         self.tenant.opened(stream)
+        self.streams.append(stream)
 
     def closed(self, stream: Stream) -> asyncio.Event | None:
         self.tenant.closed(stream)

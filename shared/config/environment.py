@@ -72,9 +72,14 @@ def child_environment() -> dict[str, str]:
     """
     variables = dict(os.environ)
     variables.setdefault("TRANSFORMERS_VERBOSITY", "error")  # it warns of every family that it doesn't know itself
-    if sys.platform == "linux" and not _has_cuda_build():
+    if computes_on_cpu():
         variables.setdefault("MLX_DISABLE_COMPILE", "1")
     return variables
+
+
+def computes_on_cpu() -> bool:
+    """Whether MLX is its CPU build here; told without importing it."""
+    return sys.platform == "linux" and not _has_cuda_build()
 
 
 def _has_cuda_build() -> bool:

@@ -10,7 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import av
+import mlx.core as mx
 import numpy as np
+from mlx.utils import tree_flatten
+from mlx_audio.vad.models.silero_vad.config import ModelConfig
+from mlx_audio.vad.models.silero_vad.silero_vad import Model
 from numpy.typing import NDArray
 
 from shared.messages import Accepted, Blob, Delta, Failed, Finished, Segment, Transcribe, Transcribed
@@ -123,3 +127,15 @@ def tone(seconds: float, frequency: float = 440.0, level: float = 0.3) -> Sample
 
 def quiet(seconds: float) -> Samples:
     return np.zeros(int(seconds * RATE), np.float32)
+
+
+def silero(folder: Path) -> Any:
+    """A Silero with random weights, saved in `folder`; returns mlx-audio's model of it."""
+    mx.random.seed(3)
+    model = Model(ModelConfig())
+    weights = {name: mx.random.normal(value.shape) * 0.1 for name, value in tree_flatten(model.parameters())}
+    model.load_weights(list(weights.items()))
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text('{"model_type": "silero_vad"}')
+    mx.save_safetensors(str(folder / "model.safetensors"), weights)
+    return model

@@ -199,6 +199,22 @@ def test_a_call_that_has_to_be_made(claude: Anthropic, choice: Any, stream: bool
     jsonschema.validate(call.input, schema)
 
 
+def test_a_named_tool_with_an_open_schema_is_called_once_and_ends(claude: Anthropic) -> None:
+    schema: Any = {"type": "object", "properties": {"kind": {"enum": ["a", "b"]}, "ok": {"type": "boolean"}}}
+    schema["required"] = ["kind", "ok"]
+    tool: Any = {"name": "classify", "input_schema": schema}
+    greedy = {"temperature": 0}
+    for choice in ({"type": "tool", "name": "classify"}, {"type": "any"}):
+        answer = claude.messages.create(
+            **{**HELLO, "max_tokens": 200}, tools=[tool], tool_choice=choice, extra_body=greedy
+        )
+        assert answer.stop_reason == "tool_use"
+        inputs = [block.input for block in answer.content if block.type == "tool_use"]
+        assert len(inputs) == 1 or choice["type"] == "any"
+        for given in inputs:
+            jsonschema.validate(given, {**schema, "additionalProperties": False})
+
+
 def test_an_answer_in_a_format_after_a_thought(claude: Anthropic) -> None:
     schema = GET_TIME["input_schema"]
     answer = claude.messages.create(

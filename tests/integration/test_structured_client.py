@@ -196,7 +196,7 @@ def test_a_thought_may_stay_in_the_text(client: OpenAI) -> None:
 @pytest.mark.parametrize(
     ("given", "param", "says"),
     [
-        ({"guided_json": {"type": "object", "properties": {"a": {"not": {}}}}}, "guided_json", "not"),
+        ({"guided_json": {"type": "string", "enum": [1]}}, "guided_json", "nsatisfiable"),
         ({"guided_regex": "a(?=b)"}, "guided_regex", "look"),
         ({"guided_grammar": "start: undefined_rule"}, "guided_grammar", "undefined_rule"),
         ({"structured_outputs": {"regex": "("}}, "structured_outputs.regex", "unclosed"),
@@ -210,3 +210,84 @@ def test_what_cannot_be_compiled_is_a_400_that_names_it(
         ask((client, "demo-chat"), extra_body=given)
     assert caught.value.param == param
     assert ask((client, "demo-chat"), max_tokens=1).finish_reason == "length"
+
+
+# ------------------------------------------------------------------ schemas as clients write them, on a weak model
+OPEN = {
+    "type": "object",
+    "properties": {"kind": {"enum": ["a", "b"]}, "ok": {"type": "boolean"}},
+    "required": ["kind", "ok"],
+}
+CLASSIFY: Any = {"type": "function", "function": {"name": "classify", "parameters": OPEN}}
+CALL_CLASSIFY: Any = {"type": "function", "function": {"name": "classify"}}
+SHORT = {"max_tokens": 200, "temperature": 0.0}
+
+
+def test_a_named_tool_with_an_open_object_is_called_once_and_ends(client: OpenAI) -> None:
+    found = client.chat.completions.create(
+        model="demo-chat",
+        messages=HELLO,
+        tools=[CLASSIFY],
+        tool_choice=CALL_CLASSIFY,
+        parallel_tool_calls=True,
+        **SHORT,
+    )
+    choice = found.choices[0]
+    assert choice.finish_reason == "stop"
+    assert len(choice.message.tool_calls or ()) == 1
+    jsonschema.validate(json.loads(choice.message.tool_calls[0].function.arguments), OPEN)  # type: ignore[index,union-attr]
+
+
+def test_an_open_schema_ends(client: OpenAI) -> None:
+    form: Any = {"type": "json_schema", "json_schema": {"name": "f", "schema": OPEN}}
+    found = client.chat.completions.create(model="demo-chat", messages=HELLO, response_format=form, **SHORT)
+    assert found.choices[0].finish_reason == "stop"
+    assert json.loads(found.choices[0].message.content or "").keys() == {"kind", "ok"}
+
+
+def test_numbers_of_a_weak_model_end(client: OpenAI) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"n": {"type": "integer"}, "x": {"type": "number"}},
+        "required": ["n", "x"],
+    }
+    form: Any = {"type": "json_schema", "json_schema": {"name": "f", "schema": schema}}
+    for prompt in ("Hello!", "Count.", "3.3333333"):
+        messages: Any = [{"role": "user", "content": prompt}]
+        found = client.chat.completions.create(model="demo-chat", messages=messages, response_format=form, **SHORT)
+        assert found.choices[0].finish_reason == "stop"
+
+
+def test_required_calls_are_whole_and_none_comes_twice(client: OpenAI) -> None:
+    for limit in (200, 40, 30):
+        found = client.chat.completions.create(
+            model="demo-chat", messages=HELLO, tools=[CLASSIFY], tool_choice="required", max_tokens=limit, temperature=0
+        )
+        calls = found.choices[0].message.tool_calls or []
+        told = [call.function.arguments for call in calls]  # type: ignore[union-attr]
+        for arguments in told[1:]:
+            jsonschema.validate(json.loads(arguments), OPEN)
+        assert len(set(told)) == len(told)
+        assert "<tool_call>" not in (found.choices[0].message.content or "")
+
+
+def test_a_forced_call_that_is_cut_at_once_says_nothing(client: OpenAI) -> None:
+    found = client.chat.completions.create(
+        model="demo-chat", messages=HELLO, tools=[CLASSIFY], tool_choice=CALL_CLASSIFY, max_tokens=2
+    )
+    assert (found.choices[0].finish_reason, found.choices[0].message.content or "") == ("length", "")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_header_names_what_does_not_bind(client: OpenAI, stream: bool) -> None:
+    schema = {"type": "array", "items": {"enum": [1, 2]}, "uniqueItems": True, "minItems": 3, "maxItems": 3}
+    form: Any = {"type": "json_schema", "json_schema": {"name": "f", "schema": schema}}
+    answer = client.chat.completions.with_raw_response.create(
+        model="demo-chat", messages=HELLO, response_format=form, stream=stream, **SHORT
+    )
+    assert answer.headers["x-mlx-gateway-unbound"] == "uniqueItems"
+    assert answer.headers.get("x-mlx-gateway-unmet") == (None if stream else "uniqueItems")  # three of two values
+    answer.http_response.close()
+    form["json_schema"]["strict"] = True
+    with pytest.raises(openai.BadRequestError, match="'uniqueItems' can't be guaranteed"):
+        client.chat.completions.create(model="demo-chat", messages=HELLO, response_format=form)

@@ -29,7 +29,8 @@ RULES: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
 def sources(below: str) -> Iterator[Path]:
     start = ROOT / below
     found = [start] if start.is_file() else sorted(start.rglob("*.py"))
-    return (path for path in found if not any(part.startswith(".") for part in path.relative_to(ROOT).parts))
+    made = (".", "build")  # environments, what scripts fetched
+    return (path for path in found if not any(part.startswith(made) for part in path.relative_to(ROOT).parts[:-1]))
 
 
 def imports(source: str) -> set[str]:

@@ -186,7 +186,7 @@ class EmbeddingEngine(BatchEngine):
         self._family = family(config["model_type"])
         self._pooling = read_pooling(folder, self._family.pooling)
         self._prompts = read_prompts(folder)
-        return load(folder, config, offset=self._family.offset, trust_remote_code=args.trust_remote_code)
+        return load(folder, config, trust_remote_code=args.trust_remote_code)
 
     def _closing_token(self) -> int | None:
         return self._loaded.eos if self._pooling is Pooling.LAST else None
@@ -221,8 +221,7 @@ class RerankEngine(BatchEngine):
     def _load_model(self, folder: Path, args: EngineArgs) -> Loaded:
         config = read_config(folder)
         self._head = head = crossencoder.head_of(config)
-        offset = family(config["model_type"]).offset
-        loaded = load(folder, config, offset=offset, trust_remote_code=args.trust_remote_code, classes=head.classes)
+        loaded = load(folder, config, trust_remote_code=args.trust_remote_code, classes=head.classes)
         crossencoder.settle(loaded.model, loaded.tokenizer)
         return loaded
 

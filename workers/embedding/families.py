@@ -24,8 +24,6 @@ Forward = Callable[[Any, Batch], mx.array]
 class Family:
     hidden: Forward
     pooling: Pooling  # where the folder states none
-    # positions that the position table spends on padding
-    offset: Callable[[Any], int] = lambda config: 0
 
 
 def family(model_type: str) -> Family:
@@ -89,7 +87,7 @@ def _array(value: Any) -> mx.array:
 
 FAMILIES = {
     "bert": Family(_bert, Pooling.MEAN),
-    "xlm_roberta": Family(_plain, Pooling.MEAN, lambda config: int(config.pad_token_id) + 1),
+    "xlm_roberta": Family(_plain, Pooling.MEAN),
     "modernbert": Family(_modernbert, Pooling.MEAN),
     "qwen3": Family(_plain, Pooling.LAST),
     "gemma3_text": Family(_gemma3, Pooling.MEAN),

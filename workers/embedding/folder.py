@@ -61,13 +61,6 @@ def read_pooling(folder: Path, default: Pooling) -> Pooling:
     return _MODES[modes[0]]
 
 
-def read_longest(folder: Path) -> int | None:
-    """The longest input, in tokens, that the model's publisher states."""
-    config = read_json(folder / "sentence_bert_config.json")
-    longest = config.get("max_seq_length") if isinstance(config, Mapping) else None
-    return longest if isinstance(longest, int) and longest > 0 else None
-
-
 def read_prompts(folder: Path) -> Prompts:
     config = read_json(folder / "config_sentence_transformers.json")
     known = config.get("prompts") if isinstance(config, Mapping) else None

@@ -13,10 +13,8 @@ from mlx_embeddings.tokenizer_utils import load_tokenizer
 from mlx_embeddings.utils import _get_classes, load_model
 
 from shared.errors import ConfigError
-from workers.embedding.folder import read_json, read_longest
-
-_UNBOUNDED = 10**7  # tokenizers without a limit state a huge one
-_FALLBACK_CONTEXT = 512
+from shared.limits import longest_text
+from workers.embedding.folder import read_json
 
 Classes = Callable[[dict[str, Any]], tuple[Any, Any, None, None]]
 """Picks (model class, arguments class) for a config, as `load_model` asks for them."""
@@ -48,7 +46,6 @@ def load(
     folder: Path,
     config: Mapping[str, Any],
     *,
-    offset: Callable[[Any], int],
     trust_remote_code: bool = False,
     classes: Classes | None = None,
     changes: Mapping[str, Any] | None = None,
@@ -69,21 +66,13 @@ def load(
         model=model,
         tokenizer=tokenizer,
         config=config,
-        context=_context(folder, model.config, tokenizer, offset(model.config)),
+        context=min(longest_text(folder, config), int(tokenizer.model_max_length)),
         vocab_size=int(model.config.vocab_size),
         pad=_first(config.get("pad_token_id"), tokenizer.pad_token_id, 0),
         eos=_eos(config, tokenizer),
         weights=sum(int(array.nbytes) for _, array in leaves),
         exact=all(array.dtype == mx.float32 for _, array in leaves),
     )
-
-
-def _context(folder: Path, config: Any, tokenizer: Any, offset: int) -> int:
-    """The shortest of what the positions, the tokenizer and the publisher allow."""
-    positions = getattr(config, "max_position_embeddings", None)
-    limits = [positions - offset if positions else None, tokenizer.model_max_length, read_longest(folder)]
-    known = [limit for limit in limits if isinstance(limit, int) and 0 < limit < _UNBOUNDED]
-    return min(known, default=_FALLBACK_CONTEXT)
 
 
 def _eos(config: Mapping[str, Any], tokenizer: Any) -> int | None:

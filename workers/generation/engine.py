@@ -107,8 +107,8 @@ class GenerationEngine(ABC):
             )
             for index in range(work.n)
         )
-        params, constraints = self.loop.binder.bind(work, read.tokens, params)
-        return PreparedGenerate(work, read.tokens, params, read.keys, read.media, constraints, echo)
+        params, constraints, checks = self.loop.binder.bind(work, read.tokens, params)
+        return PreparedGenerate(work, read.tokens, params, read.keys, read.media, constraints, echo, checks)
 
     def _detokenize(self, work: Detokenize) -> Answer:
         for index, token in enumerate(work.tokens):

@@ -80,6 +80,7 @@ class Formats:
             calls,
             self._eos,
             single=not work.parallel_tool_calls,
+            forced=work.tool_choice == "required",
             ends={token: text for token, text in self._end_texts.items() if text in read},
             unclosed=None if thoughts is None else self._calls(work),
         )

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from shared.messages import Generate, Usage
+from shared.logs import get_logger
+from shared.messages import ChoiceFinished, Delta, Generate, Usage
 from workers.generation.echo import Echo, PromptScores
+from workers.generation.grammar.check import Checks, EndCheck
 from workers.generation.grammar.constraint import Constraint
 from workers.generation.layers import RowState
 from workers.generation.output import RowOutput
 from workers.generation.prefix_cache import NO_MATCH, Match
 from workers.platform.sampling import SamplingParams
 
+log = get_logger("workers.grammar")
+
 
 @dataclass(frozen=True, slots=True)
 class PreparedGenerate:
     """What preprocessing hands over: the prompt's tokens and each choice's parameters; `keys` and `media` as in Job.
 
-    `constraints`: what binds each choice; empty: nothing.
+    `constraints`: what binds each choice; empty: nothing. `checks`: what is looked at when a choice has ended.
     """
 
     work: Generate
@@ -28,6 +33,7 @@ class PreparedGenerate:
     media: Any = None
     constraints: tuple[Constraint, ...] = ()
     echo: Echo | None = None
+    checks: Checks | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -41,6 +47,20 @@ class Row:
     tokens: list[int] = field(default_factory=list)  # what it has produced and we have seen
     launched: int = 0  # steps it took part in; one ahead of what we have seen
     ended: bool = False
+    check: EndCheck | None = None
+
+    def tell(self, deltas: Sequence[Delta]) -> list[Delta]:
+        """What the row says; its end with the keywords that the whole answer breaks."""
+        if self.check is None:
+            return list(deltas)
+        return [self._checked(delta, self.check) for delta in deltas]
+
+    def _checked(self, delta: Delta, check: EndCheck) -> Delta:
+        check.read(delta)
+        if not isinstance(delta, ChoiceFinished) or delta.reason == "length" or not (unmet := check.unmet()):
+            return delta
+        log.warning("an answer breaks its schema", request=self.job.request, keywords=", ".join(unmet))
+        return replace(delta, unmet=unmet)
 
     @property
     def exhausted(self) -> bool:

@@ -18,6 +18,7 @@ from workers.generation.detokenizer import Vocabulary
 from workers.generation.formats import Formats
 from workers.generation.forward import Forward
 from workers.generation.grammar.binder import Binder
+from workers.generation.grammar.check import EndCheck
 from workers.generation.grammar.compile import GrammarCompiler
 from workers.generation.grammar.masks import MaskBuffer
 from workers.generation.job import Job, PreparedGenerate, Row
@@ -93,11 +94,13 @@ class GenerationLoop:
         for choice, params in enumerate(prepared.params):
             output = self.formats.output(work, choice, params, prompt_end)
             constraint = prepared.constraints[choice] if prepared.constraints else None
-            job.rows.append(Row(job, params, output, constraint))
+            check = None if prepared.checks is None else EndCheck(prepared.checks)
+            job.rows.append(Row(job, params, output, constraint, check=check))
         job.waiting = list(job.rows)
         self.jobs[work.request] = job
         self.prefill.add(job)
-        return (Accepted(work.request, len(job.tokens), job.cached),)
+        unbound = () if prepared.checks is None else tuple(sorted(prepared.checks.unbound))
+        return (Accepted(work.request, len(job.tokens), job.cached, unbound),)
 
     def cancel(self, request: str) -> Sequence[Delta]:
         """Drops a request's rows; their places are free at the next step."""
@@ -129,7 +132,7 @@ class GenerationLoop:
             for row, token, logprob in self.batch.collect(previous):
                 row.tokens.append(token)
                 self._generated += 1
-                deltas.extend(row.output.push(token, logprob, self._produced(row, token)))
+                deltas.extend(row.tell(row.output.push(token, logprob, self._produced(row, token))))
                 if row.output.finished is not None:
                     row.ended = True
                     deltas.extend(self._finish(row.job))

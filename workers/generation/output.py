@@ -23,6 +23,7 @@ from shared.messages import (
     TokenLogprob,
     ToolCallDelta,
 )
+from workers.generation.calls.forced import ForcedCalls
 from workers.generation.calls.format import Arguments, CallBegins, CallEnds, CallReader, Piece, Text
 from workers.generation.detokenizer import Detokenizer
 from workers.generation.reasoning.format import Channel, ThoughtReader
@@ -36,9 +37,10 @@ _Told: TypeAlias = ReasoningDelta | TextDelta | ToolCallDelta
 class RowOutput:
     """The output side of one row (one choice of one request). `push` returns deltas; `finished` holds the end.
 
-    `thoughts`, `calls` None: neither is looked for. `single`: the answer ends with its first call. `ends`: texts of the
-    end-of-sequence tokens that are markup to a reader. `unclosed`: a second call reader, for a row that its model ends
-    with a call without having closed its thought (Qwen 3.5 and Kimi K2 do); calls elsewhere in a thought are none.
+    `thoughts`, `calls` None: neither is looked for. `single`: the answer ends with its first call. `forced`: the answer
+    is calls (`ForcedCalls`), and what the limit cuts is no text. `ends`: texts of the end-of-sequence tokens that are
+    markup to a reader. `unclosed`: a second call reader, for a row that its model ends with a call without having
+    closed its thought (Qwen 3.5 and Kimi K2 do); calls elsewhere in a thought are none.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class RowOutput:
         eos: frozenset[int],
         *,
         single: bool = False,
+        forced: bool = False,
         ends: Mapping[int, str] | None = None,
         unclosed: CallReader | None = None,
     ) -> None:
@@ -65,6 +68,7 @@ class RowOutput:
         self._reader = calls
         self._eos = eos
         self._single = single
+        self._forced = ForcedCalls() if forced else None
         self._ends = ends or {}
         self._unclosed = unclosed
         self._thought_text: list[str] = []  # of the thought that is open
@@ -73,6 +77,7 @@ class RowOutput:
         self._thought = self.thinking  # there was one
         self._calls = 0
         self._in_call = False
+        self._unfinished = False  # a call has been told and not its end
         self._over = False  # nothing that follows counts
         self._met: str | None = None  # the stop string
         self._trim = True  # newlines at the start of a segment belong to the template
@@ -110,7 +115,10 @@ class RowOutput:
         if self._thoughts is not None and not self._over:
             self._divided(self._thoughts.finish())
         if self._reader is not None and not self._over:
-            self._read(self._reader.finish())
+            rest = self._reader.finish()
+            if self._forced is not None and reason == "length":
+                rest = [piece for piece in rest if not isinstance(piece, Text)]
+            self._read(rest)
         if self._met is not None:
             reason, stop = "stop", self._met
         elif reason == "stop" and stop is None and self.thinking:
@@ -132,7 +140,7 @@ class RowOutput:
         self._let_go()
         if self._channel == "answer":
             self._show(self._newlines)
-        if self._in_call:
+        if self._unfinished:
             self._break_call()
         if self._calls and reason == "stop":
             reason = "tool_calls"
@@ -198,24 +206,30 @@ class RowOutput:
     def _read(self, pieces: Iterable[Piece]) -> None:
         for piece in pieces:
             self._in_call = isinstance(piece, CallBegins | Arguments)
-            match piece:
-                case Text():
-                    self._say(piece.text)
-                case CallBegins():
-                    self._let_go()
-                    self._newlines = ""
-                    call_id = piece.id or f"call_{uuid.uuid4().hex[:24]}"
-                    self._tell(ToolCallDelta(self.request, self.choice, self._calls, call_id, piece.name))
-                    self._calls += 1
-                case Arguments():
-                    self._tell(ToolCallDelta(self.request, self.choice, self._calls - 1, arguments=piece.text))
-                case CallEnds():
-                    if not piece.whole:
-                        self._break_call()
-                    self._trim = True
-                    self._over = self._single
+            for told in (piece,) if self._forced is None else self._forced.feed(piece):
+                self._place(told)
+            self._over = self._over or (self._forced is not None and self._forced.repeated)
             if self._over:
                 return
+
+    def _place(self, piece: Piece) -> None:
+        self._unfinished = isinstance(piece, CallBegins | Arguments)
+        match piece:
+            case Text():
+                self._say(piece.text)
+            case CallBegins():
+                self._let_go()
+                self._newlines = ""
+                call_id = piece.id or f"call_{uuid.uuid4().hex[:24]}"
+                self._tell(ToolCallDelta(self.request, self.choice, self._calls, call_id, piece.name))
+                self._calls += 1
+            case Arguments():
+                self._tell(ToolCallDelta(self.request, self.choice, self._calls - 1, arguments=piece.text))
+            case CallEnds():
+                if not piece.whole:
+                    self._break_call()
+                self._trim = True
+                self._over = self._single
 
     def _break_call(self) -> None:
         self._tell(ToolCallDelta(self.request, self.choice, self._calls - 1, broken=True))

@@ -16,6 +16,7 @@ from pathlib import Path
 import mlx.core as mx
 
 from shared.errors import InvalidRequest, WrongModality
+from shared.limits import SPEECH_INPUT
 from shared.logs import get_logger
 from shared.messages import Accepted, Delta, Failed, Ready, Speak, Stats, Work
 from shared.spec import WorkerSpec
@@ -35,7 +36,6 @@ from workers.speech.voices import Voices
 
 _log = get_logger("workers.speech")
 
-_LONGEST_INPUT = 200_000  # characters, where the node's YAML sets no `context`; OpenAI takes 4096
 _SLOWEST, _FASTEST = 0.25, 4.0
 
 
@@ -52,7 +52,7 @@ class SpeechEngine:
         self._rate = loaded.rate
         self._alphabet = loaded.alphabet
         self._longest_segment = min(LONGEST, loaded.longest)
-        self._longest_input = args.context(_LONGEST_INPUT)
+        self._longest_input = args.context(SPEECH_INPUT)
         self._synthesizer = Synthesizer(loaded.model, loaded.packs)
         self._voices = Voices(loaded.packs)
         self._phonemisers = Phonemisers()

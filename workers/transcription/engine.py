@@ -7,7 +7,7 @@ of the window before, which may be in the same batch: what is heard doesn't depe
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,8 +17,20 @@ import mlx.core as mx
 import numpy as np
 
 from shared.errors import InvalidRequest, WrongModality
+from shared.footprint import ENCODED_TOGETHER, encoding_bytes
 from shared.logs import get_logger
-from shared.messages import Accepted, Delta, Failed, Finished, Ready, Stats, Transcribe, Transcribed, Work
+from shared.messages import (
+    Accepted,
+    Delta,
+    Failed,
+    Finished,
+    Ready,
+    Stats,
+    Transcribe,
+    Transcribed,
+    VoiceDetector,
+    Work,
+)
 from shared.spec import WorkerSpec
 from workers.engine import Progress
 from workers.failures import failure_of
@@ -33,15 +45,14 @@ from workers.transcription.job import Cut, Heard, Job, Part, PreparedTranscribe,
 from workers.transcription.loader import Loaded, load
 from workers.transcription.segments import LADDER, Attempt, pieces, unheard
 from workers.transcription.source import Hearing, Source
-from workers.transcription.vad import LoudnessDetector, SileroDetector, find_silero, load_silero
+from workers.transcription.vad import Detector, LoudnessDetector, SileroDetector, find_silero, load_silero
 
 _log = get_logger("workers.transcription")
 
 _AHEAD = 2  # windows of a request that are cut while others of it are decoded
-_ENCODE = 4  # windows encoded in a step
 _STALL = 0.1  # seconds that running rows may wait for windows to be encoded; one window always may
 _PATIENCE = 0.02  # seconds that a step waits for a window when it has nothing else to do
-_WORKING = 2**29  # bytes left to the encoder when rows are counted
+_PROCESS = 2**29  # bytes left to the interpreter and its libraries when rows are counted
 
 
 class TranscriptionEngine:
@@ -57,7 +68,8 @@ class TranscriptionEngine:
         device = read_device()
         # fp32 is MLX's fastest type on a CPU; elsewhere Whisper runs in fp16, as it was published.
         self._loaded = loaded = load(folder, mx.float32 if device.backend == "cpu" else mx.float16)
-        self._hearing = Hearing(loaded.frames, loaded.filters, _detector(folder))
+        detector, make_detector = _detector(folder)
+        self._hearing = Hearing(loaded.frames, loaded.filters, make_detector)
         self._rows = _row_limit(loaded, args, device.memory)
         self._batch = DecodeBatch(loaded.model, loaded.vocabulary, self._rows)
         self._jobs: dict[str, Job] = {}
@@ -76,6 +88,7 @@ class TranscriptionEngine:
             languages=tuple(loaded.vocabulary.languages) or ("en",),
             weights=loaded.weights,
             load_seconds=time.monotonic() - began,
+            voice_detector=detector,
         )
 
     def _warm_up(self) -> None:
@@ -83,7 +96,7 @@ class TranscriptionEngine:
         silence = np.zeros((self._loaded.frames, self._loaded.dims.n_mels), np.float32)
         prompt = self._loaded.vocabulary.prompt(None, None, "transcribe", 0)
         self._window_seconds = _STALL  # that encoding one takes
-        for width in sorted({1, min(self._rows, _ENCODE)}):
+        for width in sorted({1, min(self._rows, ENCODED_TOGETHER)}):
             rows = [Row(prompt, 0.0, 0, 1, room=2) for _ in range(width)]
             self._batch.join(rows, self._batch.listen(self._encode([silence] * width)))
             while self._batch.rows:
@@ -168,7 +181,7 @@ class TranscriptionEngine:
 
     def _fill(self) -> None:
         """Gives free rows to windows that wait; encodes no more at a time than running rows can bear."""
-        count = min(self._rows - len(self._batch.rows), _ENCODE)
+        count = min(self._rows - len(self._batch.rows), ENCODED_TOGETHER)
         if self._batch.rows:
             count = min(count, max(1, int(_STALL / self._window_seconds)))
         chosen: list[Part] = []
@@ -320,15 +333,19 @@ class TranscriptionEngine:
         mx.clear_cache()
 
 
-def _detector(folder: Path) -> Any:
+def _detector(folder: Path) -> tuple[VoiceDetector, Callable[[], Detector]]:
+    """What finds speech, for people, and what makes one for a file."""
     silero = find_silero(folder)
     if silero is None:
-        return LoudnessDetector
-    _log.info("speech is found by Silero", folder=silero.name)
-    return partial(SileroDetector, load_silero(silero))
+        _log.info("speech is found by its loudness", hint=f"for Silero put its folder at {folder / 'silero-vad'}")
+        return "loudness", LoudnessDetector
+    _log.info("speech is found by Silero", folder=str(silero))
+    return "silero", partial(SileroDetector, load_silero(silero))
 
 
 def _row_limit(loaded: Loaded, args: EngineArgs, memory: int) -> int:
     """As many rows as were asked for and fit beside the weights."""
-    room = (args.memory_budget or memory // 2) - loaded.weights - _WORKING
+    dims = loaded.dims
+    encoding = encoding_bytes(dims.n_audio_head, dims.n_audio_ctx, loaded.model.dtype.size)
+    room = (args.memory_budget or memory // 2) - loaded.weights - encoding - _PROCESS
     return max(1, min(args.max_num_seqs, room // (loaded.row_bytes * 3 // 2)))  # storage that grows exists twice

@@ -1,7 +1,7 @@
 """Where somebody speaks, a frame of 32 ms at a time.
 
 Two detectors: Silero's network where its folder is at hand, else loudness over the noise. Both run on a preprocessing
-thread, so Silero's weights are read through mlx_audio and computed with numpy: streams of MLX are bound to threads.
+thread, so Silero is computed with numpy: streams of MLX are bound to threads.
 The loudness detector rather takes noise for speech than speech for noise: Whisper still tells silence by itself.
 """
 
@@ -13,6 +13,8 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from shared.errors import ConfigError
 
 Samples = NDArray[np.float32]
 Flags = NDArray[np.bool_]
@@ -101,6 +103,23 @@ class SileroDetector:
 
 _CONTEXT = 64  # samples of the frame before
 _PAD = 64  # reflected samples at a frame's end
+_BRANCH = "vad_16k."
+_SHAPES = {
+    "stft_conv.weight": (258, 256, 1),
+    "conv1.weight": (128, 3, 129),
+    "conv1.bias": (128,),
+    "conv2.weight": (64, 3, 128),
+    "conv2.bias": (64,),
+    "conv3.weight": (64, 3, 64),
+    "conv3.bias": (64,),
+    "conv4.weight": (128, 3, 64),
+    "conv4.bias": (128,),
+    "lstm.Wx": (512, 128),
+    "lstm.Wh": (512, 128),
+    "lstm.bias": (512,),
+    "final_conv.weight": (1, 1, 128),
+    "final_conv.bias": (1,),
+}
 
 
 def find_silero(model: Path) -> Path | None:
@@ -111,17 +130,28 @@ def find_silero(model: Path) -> Path | None:
     from huggingface_hub import try_to_load_from_cache
 
     cached = try_to_load_from_cache("mlx-community/silero-vad", "config.json")
-    return Path(cached).parent if isinstance(cached, str) else None
+    folder = Path(cached).parent if isinstance(cached, str) else None
+    return folder if folder is not None and any(folder.glob("*.safetensors")) else None
 
 
 def load_silero(folder: Path) -> dict[str, NDArray[np.float32]]:
-    """The weights of the 16 kHz branch. Runs on the engine thread."""
+    """The weights of the 16 kHz branch. Runs on the engine thread. Raises ConfigError for a folder that lacks one."""
     import mlx.core as mx
-    from mlx.utils import tree_flatten
-    from mlx_audio.vad import load
 
-    leaves: Any = tree_flatten(load(folder).vad_16k.parameters())
-    return {name: np.array(value.astype(mx.float32)) for name, value in leaves}
+    found: dict[str, NDArray[np.float32]] = {}
+    try:
+        for file in sorted(folder.glob("*.safetensors")):
+            arrays: Any = mx.load(str(file))
+            for name, array in arrays.items():
+                if name.startswith(_BRANCH):
+                    found[name.removeprefix(_BRANCH)] = np.array(array.astype(mx.float32))
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ConfigError(f"{folder} can't be read: {error}") from error
+    for name, shape in _SHAPES.items():
+        if name not in found or found[name].shape != shape:
+            stands = f"of the shape {found[name].shape}" if name in found else "missing"
+            raise ConfigError(f"{folder} holds no Silero VAD in mlx-audio's layout: {_BRANCH}{name} is {stands}")
+    return found
 
 
 def _frames(samples: Samples) -> Samples:

@@ -61,16 +61,17 @@ def to_generate(request: MessagesRequest, request_id: str, images: ImageReader) 
     """The wire's meaning of a parsed request; `images` collects where its blobs come from. Raises InvalidRequest."""
     prompt = _prompt(request, images)
     choice = request.tool_choice
-    forced = choice is not None and choice.type in ("any", "tool")
+    named = choice is not None and choice.type == "tool"
+    forced = named or (choice is not None and choice.type == "any")
     grammar = _grammar(request)
     return Generate(
         request_id,
         prompt,
         _sampling(request),
         parse_tools=bool(prompt.tools),
-        parallel_tool_calls=not (choice is not None and choice.disable_parallel_tool_use),
+        parallel_tool_calls=not (named or (choice is not None and choice.disable_parallel_tool_use)),
         tool_choice="required" if forced else "auto",
-        callable_tools=(choice.name,) if choice is not None and choice.type == "tool" and choice.name else (),
+        callable_tools=(choice.name,) if named and choice is not None and choice.name else (),
         grammar=None if forced else grammar,  # the answer is calls, which have their own
         thinking_budget=request.thinking.budget_tokens if _thinks(request) and request.thinking else None,
     )

@@ -58,10 +58,10 @@ _HONOURED = table(
         "logprobs": "log-probabilities of the content's tokens",
         "top_logprobs": "0 to 20 alternatives a token; needs logprobs",
         "seed": "the same seed and parameters give the same answer on the same model",
-        "tools": "functions; strict: a call's arguments match the schema; in words where the template has none",
-        "tool_choice": "none, auto, required, a function, or allowed_tools; a call that has to be made always parses",
+        "tools": "functions; strict: a call's arguments always match the schema; in words where the template has none",
+        "tool_choice": "none, auto, required, a function (called once), or allowed_tools; a whole call always parses",
         "parallel_tool_calls": "false: at most one call an answer",
-        "response_format": "text, json_object or json_schema; the answer always matches, strict or not",
+        "response_format": "text, json_object or json_schema; not strict: matches as far as it can be bound",
         "reasoning_effort": "handed to the chat template; none turns thinking off",
     },
 ) + table(

@@ -65,7 +65,7 @@ def to_generate(request: ChatRequest, request_id: str, media: MediaReader | None
         n=request.n or 1,
         parse_reasoning=thinking.parse,
         parse_tools=bool(tools),
-        parallel_tool_calls=request.parallel_tool_calls is not False,
+        parallel_tool_calls=request.parallel_tool_calls is not False and not is_named(request.tool_choice),
         tool_choice="required" if choice.mode == "required" else "auto",
         callable_tools=choice.callable,
         grammar=None if choice.mode == "required" else grammar,  # the answer is calls, which have their own

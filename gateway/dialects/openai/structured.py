@@ -120,7 +120,7 @@ def of_format(wanted: ResponseFormat, at: str = "response_format") -> Grammar | 
     if wanted.json_schema is None:
         raise InvalidRequest(f"Missing required parameter: '{at}.json_schema'.", param=f"{at}.json_schema")
     check_format_name(wanted.json_schema.name, f"{at}.json_schema.name")
-    return of_schema(wanted.json_schema.schema_, f"{at}.json_schema.schema")
+    return of_schema(wanted.json_schema.schema_, f"{at}.json_schema.schema", strict=bool(wanted.json_schema.strict))
 
 
 def check_format_name(name: str, param: str) -> None:
@@ -129,11 +129,14 @@ def check_format_name(name: str, param: str) -> None:
         raise InvalidRequest(f"Invalid value for '{param}': it must match '^{_NAME.pattern}$'.", param=param)
 
 
-def of_schema(schema: Mapping[str, Any] | None, param: str) -> Grammar:
-    """Raises InvalidRequest for a schema that is missing, or that no answer can be held to."""
+def of_schema(schema: Mapping[str, Any] | None, param: str, *, strict: bool = False) -> Grammar:
+    """`strict`: every keyword must bind.
+
+    Raises InvalidRequest for a schema that is missing, or that no answer can be held to.
+    """
     if schema is None:
         raise InvalidRequest(f"Missing required parameter: '{param}'.", param=param)
-    return Grammar("json_schema", check_schema(schema, param))
+    return Grammar("json_schema", check_schema(schema, param), strict)
 
 
 def _of_values(values: Mapping[str, Any]) -> dict[str, Grammar]:

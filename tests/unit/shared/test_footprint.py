@@ -65,7 +65,67 @@ def test_a_multimodal_model_describes_its_text_part(tmp_path: Path) -> None:
 
 
 def test_a_model_without_attention_keeps_no_tokens(tmp_path: Path) -> None:
-    assert estimate(model(tmp_path, {"model_type": "whisper"})) == Footprint(weights=64)
+    assert estimate(model(tmp_path, {"model_type": "mamba"})) == Footprint(weights=64)
+
+
+OPENAI = {"n_audio_head": 8, "n_text_layer": 6, "n_text_state": 512, "n_text_ctx": 448, "n_audio_ctx": 1500}
+TRANSFORMERS = {
+    "encoder_attention_heads": 8,
+    "decoder_layers": 6,
+    "d_model": 512,
+    "max_target_positions": 448,
+    "max_source_positions": 1500,
+}
+
+
+@pytest.mark.parametrize("config", [OPENAI, TRANSFORMERS])
+@pytest.mark.parametrize(("cpu", "width"), [(True, 4), (False, 2)])
+def test_a_whisper_keeps_keys_and_values_of_sound_and_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: dict[str, Any], cpu: bool, width: int
+) -> None:
+    monkeypatch.setattr("shared.footprint.computes_on_cpu", lambda: cpu)
+    found = estimate(model(tmp_path, config), "stt")
+    assert (found.context, found.offered(100)) == (448, 448)
+    assert found.row(448) == 2 * 6 * 512 * (1500 + 448) * width * 3 // 2
+    assert found.working == 4 * 2 * 8 * 1500**2 * width
+    assert not found.keeps_prefixes
+
+
+@pytest.mark.parametrize(("cpu", "weights"), [(True, 40 + 8), (False, 20 + 8)])
+def test_a_whisper_of_16_bits_grows_on_a_cpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cpu: bool, weights: int
+) -> None:
+    monkeypatch.setattr("shared.footprint.computes_on_cpu", lambda: cpu)
+    tensors = {
+        "half": {"dtype": "F16", "shape": [10], "data_offsets": [0, 20]},
+        "whole": {"dtype": "F32", "shape": [2], "data_offsets": [20, 28]},
+    }
+    header = json.dumps(tensors).encode()
+    file = len(header).to_bytes(8, "little") + header + bytes(28)
+    assert estimate(model(tmp_path, OPENAI, model=file), "stt").weights == weights
+
+
+def test_a_kokoro_computes_with_more_than_it_weighs(tmp_path: Path) -> None:
+    vocoder = {"gen_istft_hop_size": 5, "upsample_rates": [10, 6], "upsample_initial_channel": 512}
+    found = estimate(model(tmp_path, {"istftnet": vocoder}), "tts")
+    assert found.working > 16.2 * 113e6  # 250 phonemes in seconds, and what a second took on a CPU
+    assert (found.row(1000), found.keeps_prefixes) == (0, False)
+    assert found.offered(None) == 200_000
+    assert found.offered(4096) == 4096
+    small = {"gen_istft_hop_size": 300, "upsample_rates": [1], "upsample_initial_channel": 512}
+    (tmp_path / "small").mkdir()
+    assert estimate(model(tmp_path / "small", {"istftnet": small}), "tts").working < found.working / 20
+
+
+def test_a_large_vocabulary_takes_memory_beside_the_weights(tmp_path: Path) -> None:
+    assert estimate(model(tmp_path, QWEN | {"vocab_size": 262_144})).working > 262_144 * 2000
+
+
+@pytest.mark.parametrize("kind", ["embedding", "reranker"])
+def test_an_encoder_reads_what_its_publisher_says_and_keeps_no_prefix(tmp_path: Path, kind: Any) -> None:
+    (tmp_path / "sentence_bert_config.json").write_text('{"max_seq_length": 256}')
+    found = estimate(model(tmp_path, {"model_type": "bert", "max_position_embeddings": 512}), kind)
+    assert (found.context, found.keeps_prefixes) == (256, False)
 
 
 def test_shards_are_added_and_duplicates_of_other_tools_left_out(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from workers.generation.calls.values import Schemas, typed
+from workers.generation.calls.schemas import Schemas
+from workers.generation.calls.values import typed
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,8 @@ class JsonCall:
             yield from self._reader.stream(JsonStream())
             yield from self._end()
             return
+        if self._told:
+            self._source.commit()  # of what is no object the value is told, not the key
         self._arguments = as_object((yield from self._reader.collect()))
         if self._name:
             yield from self._finish()

@@ -17,10 +17,11 @@ from workers.generation.calls.python_words import as_number, follows_string, is_
 
 _PLAIN = {quote: re.compile(rf"[^{quote}\\\"\x00-\x1f]*") for quote in "\"'"}
 _TOKEN = re.compile(r"[\w+.\-$]*")
-_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _HEX = re.compile(r"[0-9a-fA-F]*")
 _SPACES = " \t\r\n"
 _SPACE = re.compile(r"[ \t\r\n]*")
+_ENDS = re.compile(r"[)\]}]*")
 _BARE = re.compile(r"[^,{}\[\]<>\"\n]*")
 _CONSTANTS = {"true": "true", "false": "false", "null": "null", "True": "true", "False": "false", "None": "null"}
 _SET, _GROUP = "set", "group"  # a brace and a parenthesis that are no object's and no tuple's
@@ -59,6 +60,7 @@ class JsonStream:
         self._quote = '"'
         self._raw_escapes = False  # of Python's r"..."
         self._is_key = False
+        self._last = False
         self._steps: dict[State, Callable[[str, int], int]] = {
             State.VALUE: self._value, State.FIRST: self._first, State.KEY: self._key, State.COLON: self._colon,
             State.NEXT: self._next, State.STRING: self._string, State.ESCAPE: self._escape, State.RAW: self._raw,
@@ -73,8 +75,9 @@ class JsonStream:
     def broken(self) -> bool:
         return self._state is State.BROKEN
 
-    def feed(self, text: str) -> tuple[str, int]:
-        """What `text` adds to the value, and how many of its characters were taken."""
+    def feed(self, text: str, last: bool = False) -> tuple[str, int]:
+        """What `text` adds to the value, and how many of its characters were taken. `last`: no more text comes."""
+        self._last = last
         self._out = []
         at = 0
         while at < len(text) and self._state not in (State.DONE, State.BROKEN):
@@ -217,12 +220,18 @@ class JsonStream:
     def _closes(self, text: str, at: int) -> bool | None:
         """Whether a quote before `at` ends its string; None: not known yet.
 
-        Some templates show Python strings without escapes, so there a quote within a word is an apostrophe.
+        Some templates show Python strings without escapes, so there a quote within a word is an apostrophe, and one
+        behind which brackets close up to another quote belongs to code in the string.
         """
         if not self._python:
             return True
         end = _SPACE.match(text, at).end()  # type: ignore[union-attr]
-        return text[end] in ",:)]}" if end < len(text) else None
+        if end == len(text):
+            return None
+        behind = _ENDS.match(text, end).end()  # type: ignore[union-attr]
+        if behind == len(text):
+            return True if self._last else None
+        return text[end] in ",:" or (behind > end and text[behind] not in "\"'")
 
     def _escape(self, text: str, at: int) -> int:
         if at + 1 == len(text):
@@ -277,7 +286,7 @@ class JsonStream:
     def _spell(self, word: str) -> str:
         if word in _CONSTANTS:
             return _CONSTANTS[word]
-        if _NUMBER.fullmatch(word):
+        if NUMBER.fullmatch(word):
             return word
         if self._python and (number := as_number(word)):
             return number

@@ -16,9 +16,10 @@ from workers.generation.calls.json_calls import dumps
 from workers.generation.calls.lark import Lark, quote
 from workers.generation.calls.properties import Argument, arguments_of
 from workers.generation.calls.reader import Reader
+from workers.generation.calls.schemas import Schemas
 from workers.generation.calls.source import BrokenCallError, CutCallError, Steps, earliest, overlap
 from workers.generation.calls.tag_style import attributes
-from workers.generation.calls.values import Schemas, is_text
+from workers.generation.calls.values import is_text
 
 _NS = "]<]minimax[>["
 _CALLS, _CALLS_END = f"{_NS}<tool_call>", f"{_NS}</tool_call>"

@@ -12,16 +12,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from shared.errors import InvalidRequest
+from shared.errors import CannotBind, InvalidRequest
 from shared.messages import Tool
 from workers.generation.calls.lark import Lark, as_json, containing, quote
-from workers.generation.calls.values import Schemas
+from workers.generation.calls.schemas import Schemas
 
 _BINDING = {
     "allOf", "anyOf", "oneOf", "not", "if", "then", "else", "enum", "const", "dependentRequired", "dependentSchemas",
     "dependencies", "minProperties", "patternProperties", "propertyNames", "unevaluatedProperties",
 }  # fmt: skip
 _UNSPOKEN = {"allOf", "anyOf", "oneOf", "not", "if", "$ref"}  # of a string, that plain text can't be held to
+
 
 _WORD = re.compile(r"[\w.$:/-]+")
 
@@ -73,7 +74,7 @@ class Argument:
     def _texts(self, lark: Lark, end: str, frame: str) -> Iterator[str]:
         for at, schema in enumerate(self._options(self.schemas.resolve(self.schema))):
             if refused := sorted(_UNSPOKEN & schema.keys()):
-                raise InvalidRequest(_refusal(self.name, refused[0]), param="tools")
+                raise CannotBind(_refusal(self.name, refused[0]), param="tools")
             values = schema["enum"] if "enum" in schema else [schema["const"]] if "const" in schema else None
             if values is not None:
                 texts = [value for value in values if isinstance(value, str)]
@@ -88,11 +89,11 @@ class Argument:
         for choice in ("anyOf", "oneOf"):
             if isinstance(options := schema.get(choice), list):
                 if others := sorted(schema.keys() & {"allOf", "not", "if", "pattern", "minLength", "maxLength"}):
-                    raise InvalidRequest(_refusal(self.name, others[0]), param="tools")
+                    raise CannotBind(_refusal(self.name, others[0]), param="tools")
                 resolved = [self.schemas.resolve(option) for option in options]
                 texts = [option for option in resolved if option.get("type") != "null"]
                 if choice == "oneOf" and len(texts) > 1:
-                    raise InvalidRequest(_refusal(self.name, choice), param="tools")
+                    raise CannotBind(_refusal(self.name, choice), param="tools")
                 yield from texts
                 return
         yield schema
@@ -127,7 +128,7 @@ def _arguments(at: int, tool: Tool, valid: bool) -> Iterator[Argument]:
     schemas = Schemas(tool)
     root = schemas.resolve(schemas.root)
     if valid and (binding := sorted(_BINDING & root.keys())):
-        raise InvalidRequest(_refusal(tool.name, binding[0]), param="tools")
+        raise CannotBind(_refusal(tool.name, binding[0]), param="tools")
     required = [name for name in root.get("required") or () if isinstance(name, str)] if valid else []
     for position, name in enumerate(dict.fromkeys((*schemas.properties, *required))):
         yield Argument(f"call_value_{at}_{position}", name, schemas, name in required, valid)

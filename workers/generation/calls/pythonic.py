@@ -63,6 +63,18 @@ def _call_rule(lark: Lark, at: int, tool: Tool, required: bool) -> str:
 
 
 def _section(reader: Reader, mark: str) -> Steps[None]:
+    """Calls, and between markers their echo: LFM 2 may write all behind the first marker again."""
+    if mark not in _PAIRS:
+        yield from _calls(reader, mark)
+        return
+    reader.source.record()
+    yield from _calls(reader, mark)
+    body = reader.source.recorded().partition(mark)[2]
+    if body.endswith(_PAIRS[mark]):
+        yield from reader.source.follows(body)
+
+
+def _calls(reader: Reader, mark: str) -> Steps[None]:
     source = reader.source
     bracket = mark == "["
     if not bracket and (yield from source.space()) == "[":

@@ -20,6 +20,7 @@ from shared.messages import Tool
 from workers.generation.calls.format import Arguments, CallBegins, CallEnds, Piece, Text
 from workers.generation.calls.json_stream import JsonStream
 from workers.generation.calls.source import BrokenCallError, CutCallError, Source, Steps, earliest, overlap
+from workers.generation.calls.wrapping import Wrapping
 
 _SPACE = " \t\r\n"
 
@@ -41,6 +42,7 @@ class Reader:
         self._settled = False  # something of the section was told
         self._open = False  # a call was begun, not ended
         self._passed: list[str] = []  # of its arguments
+        self._wrapping = Wrapping(None)
         self._frame = True  # at the start or after a call, where white space is the template's
         self._called = False
         self._reported = False  # the answer has had a call, whole or not
@@ -80,6 +82,7 @@ class Reader:
         if not name or not _encodes(name + (call_id or "")):
             raise BrokenCallError(name)
         self._settled, self._open, self._passed, self._reported = True, True, [], True
+        self._wrapping = Wrapping(self.tools.get(name))
         self.source.commit()
         call_id = None if call_id in self._ids else call_id
         self._ids.update([call_id] if call_id else [])
@@ -90,12 +93,17 @@ class Reader:
         self.source.commit()
         if text:
             self._passed.append(text)
-            yield Arguments(text)
+            yield from self._tell(self._wrapping.add(text))
 
     def end(self) -> Steps[None]:
         self._open = False
         self.source.commit()
+        yield from self._tell(self._wrapping.end())
         yield CallEnds()
+
+    def _tell(self, arguments: str) -> Steps[None]:
+        if arguments:
+            yield Arguments(arguments)
 
     def close(self, *ends: str) -> Steps[bool]:
         """Takes one of the markers that close a call, if one comes next; otherwise nothing."""
@@ -119,7 +127,7 @@ class Reader:
     def stream(self, value: JsonStream) -> Steps[None]:
         """Passes one JSON value on as arguments."""
         while not value.done:
-            out, used = value.feed(self.source.rest)
+            out, used = value.feed(self.source.rest, self.source.ended)
             self.source.skip(used)
             if used or out:
                 yield from self.pass_on(out)
@@ -133,7 +141,7 @@ class Reader:
         value = value or JsonStream()
         parts = [] if parts is None else parts
         while not value.done:
-            out, used = value.feed(self.source.rest)
+            out, used = value.feed(self.source.rest, self.source.ended)
             self.source.skip(used)
             parts.append(out)
             if value.broken:
@@ -157,7 +165,7 @@ class Reader:
         self._settled = self._open = False
         try:
             self.source.skip(self._margin + len(mark))
-            if len(mark) > 1:
+            if self._is_markup(mark):
                 yield from self._repeated(mark)
             yield from self._section(self, mark)
             self.source.commit()
@@ -168,7 +176,7 @@ class Reader:
     def _broken(self, mark: str, cut: bool) -> Steps[None]:
         """Gives back what was read since the last piece: it is read again as text."""
         self.source.rewind()
-        if not self._settled and self._reported and len(mark) > 1:
+        if not self._settled and self._reported and self._is_markup(mark):
             self.source.skip(self._margin + len(mark))
             self.source.commit()
         elif not self._settled:
@@ -184,9 +192,10 @@ class Reader:
         The call is whole after all if just its last brace was out of place.
         """
         stops = () if cut else (*self._ends, *(other for other in self._marks if len(other) > 1))
-        if not cut and (len(mark) < 2 or not self._ends):
+        if not cut and not (self._is_markup(mark) and self._ends):
             stops = (*stops, "\n")
         begun = bool(self._passed)
+        yield from self._tell(self._wrapping.rest())
         while True:
             rest = self.source.rest
             found = earliest(rest, stops)
@@ -203,6 +212,9 @@ class Reader:
                     yield CallEnds(whole)
                 return
             yield None
+
+    def _is_markup(self, mark: str) -> bool:
+        return mark in self._marks and len(mark) > 1
 
     def _repeated(self, mark: str) -> Steps[None]:
         """A marker that is written more than once counts once."""
@@ -283,22 +295,28 @@ def is_object(text: str) -> bool:
 
 
 class BareReader(Reader):
-    """Some marks are single characters that begin a call only at the start of a line: calls without markers."""
+    """Some marks begin a call only at the start of a line: calls without markers."""
 
     def __init__(
         self,
         marks: Sequence[str],
-        bare: str,
+        bare: Sequence[str],
         section: Section,
         tools: Sequence[Tool] = (),
         ends: Sequence[str] = (),
     ) -> None:
         super().__init__(marks, section, tools, ends)
-        self._bare = re.compile(rf"^[ \t\r]*([{re.escape(bare)}])", re.MULTILINE)
+        self._bare = tuple(bare)
+        self._bare_line = re.compile(rf"^[ \t\r]*({'|'.join(map(re.escape, bare))})", re.MULTILINE)
 
     def find(self, text: str) -> tuple[int, str] | None:
         start = 0 if self._fresh else text.find("\n") + 1 or len(text)
-        marked, bare = super().find(text), self._bare.search(text, start)
+        marked, bare = super().find(text), self._bare_line.search(text, start)
         if bare is None or (marked is not None and marked[0] < bare.start(1)):
             return marked
         return bare.start(1), bare[1]
+
+    def held(self, text: str) -> int:
+        _, newline, line = text.rpartition("\n")
+        begun = line.lstrip(_SPACE) if newline or self._fresh else ""
+        return max(super().held(text), len(begun) if any(mark.startswith(begun) for mark in self._bare) else 0)

@@ -33,6 +33,7 @@ class Source:
         self.ended = False
         self._text = ""
         self._at = 0
+        self._taken: list[str] | None = None
 
     def add(self, text: str) -> None:
         self._text += text
@@ -50,7 +51,18 @@ class Source:
         self._at += count
 
     def commit(self) -> None:
+        if self._taken is not None:
+            self._taken.append(self._text[: self._at])
         self._text, self._at = self._text[self._at :], 0
+
+    def record(self) -> None:
+        """Keeps what is settled from now on."""
+        self._taken = []
+
+    def recorded(self) -> str:
+        """What was settled since `record`."""
+        text, self._taken = "".join(self._taken or ()), None
+        return text
 
     def rewind(self) -> None:
         self._at = 0

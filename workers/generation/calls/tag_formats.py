@@ -144,13 +144,18 @@ MUSE_SPARK = Tags(
     ),
     call_head=' name="{}">\n', key_head=' name="{}">', section_head="\n", after="\n",
 )  # fmt: skip
+
+
+def _minicpm5(space: str) -> Style:
+    return Style(
+        call=f"<function{space}name=", call_end="</function>", key=f"<param{space}name=", value_end="</param>",
+        head_end=">", cdata=True,
+    )  # fmt: skip
+
+
 MINICPM5 = Tags(
-    "minicpm5",
-    Style(
-        call="<function name=", call_end="</function>", key="<param name=", value_end="</param>", head_end=">",
-        cdata=True,
-    ),
-    call_head='"{}">', key_head='"{}">', between="\n",
+    "minicpm5", _minicpm5(" "), call_head='"{}">', key_head='"{}">', between="\n",
+    others=(_minicpm5(""),),  # the tags' spaces may be lost
 )  # fmt: skip
 DOTS1 = Tags(
     "dots1",
@@ -168,7 +173,7 @@ def _dsml(section: str, space: str = "", close: str = "") -> Style:
     return Style(
         section=f"{start}{section}>", section_end=f"{end}{close or section}>", call=f"{start}invoke",
         call_end=f"{end}invoke>", key=f"{start}parameter", value_end=f"{end}parameter>", head_end=">",
-        attribute="name", type_attribute="string",
+        attribute="name", type_attribute="string", alone=True,
     )  # fmt: skip
 
 
@@ -193,7 +198,7 @@ KIMI_K3 = Tags(
         section="<|open|>tools<|sep|>", section_end="<|close|>tools<|sep|>", call="<|open|>call",
         call_end="<|close|>call<|sep|>", key="<|open|>argument", value_end="<|close|>argument<|sep|>",
         head_end="<|sep|>", attribute="key", call_attribute="tool", type_attribute="type",
-        whole="<|open|>json", whole_end="<|close|>json<|sep|>",
+        alone=True, whole="<|open|>json", whole_end="<|close|>json<|sep|>",
     ),
     call_head=' tool="{}" index="#"<|sep|>', key_head=' key="{}" type="[]"<|sep|>',
 )  # fmt: skip

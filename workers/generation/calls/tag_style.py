@@ -19,6 +19,7 @@ class Style:
     value_end: str
     section: str = ""  # opens one or several calls
     section_end: str = ""
+    alone: bool = False  # `call` stands in no other text, so the section's opening may be missing
     head_end: str = ""  # empty: the name of the call is the next word
     key_end: str = ""  # where an argument's name is the text between two tags
     value: str = ""  # opens the value after that

@@ -32,7 +32,7 @@ def read_value(
         return
     text = yield from (_cdata if style.cdata else _collected)(reader, style, others)
     if tell:
-        yield from reader.pass_on(typed(text.removeprefix(style.frame).removesuffix(style.frame), types))
+        yield from reader.pass_on(typed(text.removeprefix(style.frame), types))
 
 
 def _collected(reader: Reader, style: Style, others: Collection[str]) -> Steps[str]:

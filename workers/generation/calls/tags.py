@@ -9,10 +9,10 @@ from __future__ import annotations
 from workers.generation.calls.json_calls import dumps, json_call
 from workers.generation.calls.json_stream import JsonStream
 from workers.generation.calls.reader import Reader
+from workers.generation.calls.schemas import Schemas
 from workers.generation.calls.source import BrokenCallError, CutCallError, Steps, earliest
 from workers.generation.calls.tag_style import Style, attributes, named
 from workers.generation.calls.tag_values import read_value
-from workers.generation.calls.values import Schemas
 
 QWEN3_CODER = Style(
     section="<tool_call>", section_end="</tool_call>", call="<function=", call_end="</function>",
@@ -23,7 +23,7 @@ QWEN3_CODER = Style(
 def read_calls(reader: Reader, style: Style, mark: str) -> Steps[None]:
     """What follows a marker: calls, and what closes them. JSON in place of tags is read, too."""
     if style.section and mark != style.section:
-        yield from read_call(reader, style, only_offered=True)
+        yield from read_call(reader, style, only_offered=not style.alone)
         yield from reader.close(*style.ends)
         return
     if (yield from reader.source.space()) == "{":
@@ -108,7 +108,7 @@ def _whole(reader: Reader, style: Style) -> Steps[None]:
 
 
 def _key(reader: Reader, style: Style, schemas: Schemas) -> Steps[tuple[str, frozenset[str]]]:
-    """An argument's name and types; the tag itself may say that it is a string."""
+    """An argument's name and types. The tag may say whether it is a string, but the schema decides."""
     if style.key_end:
         key, _ = yield from reader.source.until(style.key_end)
         yield from reader.source.space()
@@ -118,8 +118,12 @@ def _key(reader: Reader, style: Style, schemas: Schemas) -> Steps[tuple[str, fro
     key = named(head, style.attribute)
     if not key:
         raise BrokenCallError(head)
+    types = schemas.types(key)
     said = attributes(head).get(style.type_attribute) if style.type_attribute else None
-    return key, _STRING if said in ("true", "string") else schemas.types(key) if said is None else frozenset()
+    if said in ("true", "string"):
+        return key, types if types and "string" not in types else _STRING
+    return key, types | _JSON if said and types else types
 
 
 _STRING = frozenset({"string"})
+_JSON = frozenset({"json"})  # beside the schema's types: a string, too, is written as JSON

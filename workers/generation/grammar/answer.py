@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from llguidance import regex_to_lark
@@ -12,7 +12,8 @@ from shared.errors import InvalidRequest
 from shared.messages import Generate, Grammar, Tool
 from workers.generation.calls.format import CallFormat, Spell
 from workers.generation.grammar.limits import MAX_CHOICES, MAX_LITERAL, check_lark, check_text
-from workers.generation.grammar.schema import SPACING, normalise
+from workers.generation.grammar.readings import Reading, readings
+from workers.generation.grammar.schema import SPACING
 from workers.generation.reasoning.format import ReasoningFormat
 
 _PARAMS = {
@@ -26,38 +27,97 @@ _PARAMS = {
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """`text`: llguidance's list of grammars. `param` names its source; `parts` are grammars of its tools, by param."""
+    """`text`: llguidance's list of grammars. `param` names its source."""
 
     text: str
     param: str
-    parts: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One JSON Schema of a request, by its `param`: the answer's, or a tool's. `grammar` binds to a reading of it."""
+
+    param: str
+    text: str
+    strict: bool
+    grammar: Callable[[Reading], str]
+    tool: str | None = None
+
+    def grammars(self, reading: Reading) -> Iterator[str]:
+        """What has to be compiled for a reading."""
+        yield self.grammar(reading)
+        if reading.proof is not None:
+            yield self.grammar(Reading(reading.proof))
+
+    @property
+    def readings(self) -> Iterator[Reading]:
+        return readings(self.text, self.param, strict=self.strict, plain=self.tool is not None)
 
 
 def bind(
-    work: Generate, reasoning: ReasoningFormat | None, calls: CallFormat | None, prompt_end: str, spell: Spell
+    work: Generate,
+    reasoning: ReasoningFormat | None,
+    calls: CallFormat | None,
+    prompt_end: str,
+    spell: Spell,
+    chosen: Mapping[str, Reading] | None = None,
 ) -> Bound | None:
-    """The grammar that binds a request's rows; None: none does. Raises InvalidRequest."""
+    """The grammar that binds a request's rows; None: none does. Raises InvalidRequest.
+
+    `chosen`: how the schemas of its parts are read, by their params; the others are read as tightly as they can be.
+    """
     tools = callable_tools(work)
-    required = work.tool_choice == "required"
-    limited = len(tools) < len(work.prompt.tools) or any(tool.strict for _, tool in tools)
-    wants_calls = bool(tools) and calls is not None and (required or work.grammar is not None or limited)
-    if required and not wants_calls:
+    wants_calls = _wants_calls(work, calls, tools)
+    if work.tool_choice == "required" and not wants_calls:
         raise InvalidRequest("tool_choice asks for a call, but there are no tools", param="tool_choice")
     if work.grammar is None and not wants_calls:
         return None
     answers: dict[str, str] = {}
-    parts: list[tuple[str, str]] = []
     param = "tools"
     if wants_calls and calls is not None:
-        exclusive = required or work.grammar is not None
-        given = [_checked(place, tool, exclusive, parts) for place, tool in tools]
+        exclusive = _exclusive(work)
+        given = [_read(place, tool, exclusive, chosen or {}) for place, tool in tools]
         answers["calls"] = calls.grammar(given, spell, required=exclusive, parallel=work.parallel_tool_calls)
-    if work.grammar is not None and not required:
+    if work.grammar is not None and work.tool_choice != "required":
         param = _PARAMS[work.grammar.kind]
-        answers["text"] = text_rules(work.grammar, param)
+        answers["text"] = text_rules(work.grammar, param, (chosen or {}).get(param))
     in_front = _thought(work, reasoning, prompt_end, spell)
     lark = work.grammar.text if "text" in answers and work.grammar and work.grammar.kind == "lark" else None
-    return Bound(_composed(answers, in_front, lark), param, tuple(parts))
+    return Bound(_composed(answers, in_front, lark), param)
+
+
+def parts_of(work: Generate, calls: CallFormat | None, spell: Spell) -> list[Part]:
+    """The schemas that bind a request's answer."""
+    found: list[Part] = []
+    tools = callable_tools(work)
+    if calls is not None and _wants_calls(work, calls, tools):
+        exclusive = _exclusive(work)
+        for place, tool in tools:
+            if exclusive or tool.strict:
+                found.append(_tool_part(place, tool, calls, spell))
+    if work.grammar is not None and work.grammar.kind == "json_schema" and work.tool_choice != "required":
+        param = _PARAMS["json_schema"]
+        rules = lambda reading: _composed({"text": _json(reading.schema)}, lambda _: "start: answer\n", None)  # noqa: E731
+        found.append(Part(param, work.grammar.text, work.grammar.strict, rules))
+    return found
+
+
+def _tool_part(place: int, tool: Tool, calls: CallFormat, spell: Spell) -> Part:
+    def grammar(reading: Reading) -> str:
+        rules = calls.grammar([_with(tool, reading)], spell, required=True, parallel=False)
+        return _composed({"calls": rules}, lambda _: "start: answer\n", None)
+
+    return Part(_tool_param(place), tool.parameters, tool.strict, grammar, tool.name)
+
+
+def _exclusive(work: Generate) -> bool:
+    """Whether the answer is text of a grammar or calls, and nothing besides."""
+    return work.tool_choice == "required" or work.grammar is not None
+
+
+def _wants_calls(work: Generate, calls: CallFormat | None, tools: Sequence[tuple[int, Tool]]) -> bool:
+    limited = len(tools) < len(work.prompt.tools) or any(tool.strict for _, tool in tools)
+    return bool(tools) and calls is not None and (_exclusive(work) or limited)
 
 
 def callable_tools(work: Generate) -> list[tuple[int, Tool]]:
@@ -70,25 +130,34 @@ def callable_tools(work: Generate) -> list[tuple[int, Tool]]:
     return [(place, tool) for place, tool in tools if not work.callable_tools or tool.name in work.callable_tools]
 
 
-def _checked(place: int, tool: Tool, required: bool, parts: list[tuple[str, str]]) -> Tool:
-    """The tool with its schema as the compiler takes it, where calls have to be valid."""
+def _tool_param(place: int) -> str:
+    return f"tools[{place}].function.parameters"
+
+
+def _read(place: int, tool: Tool, required: bool, chosen: Mapping[str, Reading]) -> Tool:
+    """The tool with its schema as it is read, where calls have to be valid."""
     if not (required or tool.strict):
         return tool
-    param = f"tools[{place}].function.parameters"
-    schema = json.dumps(normalise(tool.parameters, param), ensure_ascii=False)
-    parts.append((param, f"start: %json {schema}"))
-    return replace(tool, parameters=schema)
+    param = _tool_param(place)
+    return _with(tool, chosen.get(param) or next(readings(tool.parameters, param, strict=True)))
+
+
+def _with(tool: Tool, reading: Reading) -> Tool:
+    return replace(tool, parameters=json.dumps(reading.schema, ensure_ascii=False))
 
 
 # ------------------------------------------------------------------ text
-def text_rules(grammar: Grammar, param: str) -> str:
-    """Rule `answer` for a grammar; Lark stays a grammar of its own, `@lark`."""
+def text_rules(grammar: Grammar, param: str, reading: Reading | None = None) -> str:
+    """Rule `answer` for a grammar; Lark stays a grammar of its own, `@lark`.
+
+    A schema is read as tightly as it can be, if `reading` says nothing else.
+    """
     check_text(grammar.text, param)
     match grammar.kind:
         case "json_object":
             return _json({"type": "object"})
         case "json_schema":
-            return _json(normalise(grammar.text, param))
+            return _json((reading or next(readings(grammar.text, param, strict=True))).schema)
         case "regex":
             return f"answer: {regex_to_lark_rule(grammar.text)}\n"
         case "choice":

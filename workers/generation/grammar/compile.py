@@ -14,12 +14,17 @@ from llguidance import LLMatcher, LLTokenizer
 from llguidance.hf import from_tokenizer
 from transformers import PreTrainedTokenizerBase
 
-from shared.errors import InvalidRequest, Overloaded
+from shared.errors import CannotBind, InvalidRequest, Overloaded
 from workers.generation.grammar.limits import PATIENCE, STACK, parser_limits
 
 _KEPT = 64  # grammars
 _LEARNED = 256  # tokens; a matcher's automaton grows where it goes, and what has grown is fast
 _PATIENTS = 2  # compilations that were given up and still run
+_IN_WORDS = {
+    "Enable 'coerce_one_of'": "'oneOf' whose options overlap can't be guaranteed; use 'anyOf', or a constant apart",
+    "min/maxProperties only": "'minProperties' and 'maxProperties' can't be guaranteed beside optional properties",
+}
+_UNIMPLEMENTED = re.compile(r"Unimplemented keys: \[(.*)\]")
 _PLACE = re.compile(r"^(?:at )?\d+\(\d+\): |^at EOF: |failed to compile JSON schema: ")
 
 
@@ -72,7 +77,7 @@ class GrammarCompiler:
     def _compile(self, tokenizer: LLTokenizer, grammar: str, param: str | None) -> LLMatcher:
         matcher = self._patiently(lambda: self._built(tokenizer, grammar), param)
         if matcher.is_error():
-            raise InvalidRequest(f"the grammar can't be compiled: {reason_of(matcher.get_error())}", param=param)
+            raise CannotBind(f"the grammar can't be compiled: {reason_of(matcher.get_error())}", param=param)
         return matcher
 
     def _built(self, tokenizer: LLTokenizer, grammar: str) -> LLMatcher:
@@ -108,6 +113,13 @@ def reason_of(error: str) -> str:
     line = error.strip().partition("\n")[0]
     if "NoExtension" in line:
         return "nothing matches it"
+    if found := _UNIMPLEMENTED.search(line):
+        return f"{found[1].replace(chr(34), chr(39))} can't be guaranteed; leave it out, or don't ask for strict"
+    if "Unknown format: " in line:
+        return f"'format' {line.rpartition(': ')[2][:80]} can't be guaranteed"
+    for text, words in _IN_WORDS.items():
+        if text in line:
+            return words
     while (cut := _PLACE.sub("", line)) != line:
         line = cut
     return line[:300]

@@ -9,6 +9,7 @@ from llguidance import LLMatcher
 from shared.errors import InternalError, InvalidRequest, RequestError
 from workers.generation.detokenizer import Detokenizer
 from workers.generation.grammar.compile import reason_of
+from workers.generation.grammar.digits import DigitLimit
 from workers.generation.reasoning.format import ThoughtReader
 
 _TOO_MUCH = ("too many", "too large", "fuel", "limit", "max is", "TooComplex")
@@ -67,8 +68,10 @@ class Constraint:
         budget: Budget | None = None,
         param: str | None = None,
         grammar: str | None = None,
+        digits: DigitLimit | None = None,
     ) -> None:
         self.matcher = matcher
+        self.digits = digits
         self.budget = budget
         self.grammar = grammar
         self.error: RequestError | None = None
@@ -84,6 +87,8 @@ class Constraint:
         self.taken += 1
         if self.budget is not None:
             self.budget.take(token)
+        if self.digits is not None:
+            self.digits.take(token)
         if self.matcher is not None and self.error is None:
             self.matcher.consume_token(token)
             self.check()

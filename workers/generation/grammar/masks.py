@@ -58,6 +58,8 @@ class MaskBuffer:
                 constraint.check()
                 if constraint.error is not None:
                     masks[row] = -1
+                elif constraint.digits is not None:
+                    constraint.digits.apply(masks[row])
 
 
 def _force(mask: np.ndarray, constraint: Constraint) -> None:

@@ -21,13 +21,14 @@ class Choice:
     """`names` are flat; empty: all tools. `use_tools` false: the model is shown none.
 
     `servers`, where it is not None, holds the mcp servers that are among the chosen, each with a tool's name or None
-    for all of its tools; `names` are then the only tools besides.
+    for all of its tools; `names` are then the only tools besides. `single`: one named tool has to be called, once.
     """
 
     use_tools: bool = True
     mode: Literal["auto", "required"] = "auto"
     names: tuple[str, ...] = ()
     servers: tuple[tuple[str, str | None], ...] | None = None
+    single: bool = False
 
     def of_server(self, server: str) -> frozenset[str] | None:
         """The names of a server's tools that are chosen; None: all."""
@@ -58,9 +59,10 @@ def _chosen(given: dict[str, Any], box: Toolbox, servers: Sequence[str]) -> Choi
     if kind == "allowed_tools":
         return _allowed(validate(AllowedChoice, given, AT), box, servers)
     if kind in _NAMED:
-        return Choice(mode="required", names=_names(given, AT, box))
+        return Choice(mode="required", names=_names(given, AT, box), single=True)
     if kind == "mcp":
-        return Choice(mode="required", servers=(_server(given, AT, servers),))
+        server = _server(given, AT, servers)
+        return Choice(mode="required", servers=(server,), single=server[1] is not None)
     if not isinstance(kind, str):
         raise _invalid(f"{AT}.type", "expected a string")
     raise UnsupportedParameter(

@@ -24,7 +24,7 @@ PARAMETERS = (
             "top_p": "0 to 1; 0 keeps the likeliest token only",
             "top_logprobs": "0 to 20 alternatives a token",
             "tools": "functions, namespaces of them, custom tools and mcp; hosted tools are left out of the prompt",
-            "tool_choice": "none, auto, required, a function, a custom tool, an mcp server or allowed_tools",
+            "tool_choice": "none, auto, required, a function or custom tool (called once), mcp or allowed_tools",
             "parallel_tool_calls": "false: at most one call an answer",
             "max_tool_calls": "how many calls of mcp tools one answer may make",
             "text": "format text, json_object or json_schema; verbosity is a hint for OpenAI's models",

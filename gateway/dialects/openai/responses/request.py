@@ -95,7 +95,7 @@ def to_generate(asked: Asked, history: Sequence[Item], request_id: str, media: M
         _prompt(asked, history, media),
         _sampling(request),
         parse_tools=choice.use_tools and bool(asked.tools.tools),
-        parallel_tool_calls=request.parallel_tool_calls is not False,
+        parallel_tool_calls=request.parallel_tool_calls is not False and not choice.single,
         tool_choice=choice.mode,
         callable_tools=choice.names if choice.servers is None else (),
         grammar=None if choice.mode == "required" else _grammar(request),  # calls have their own
@@ -195,7 +195,7 @@ def _grammar(request: InputRequest) -> Grammar | None:
         return None
     if wanted.type == "json_object":
         return Grammar("json_object")
-    return of_schema(wanted.schema_, "text.format.schema")
+    return of_schema(wanted.schema_, "text.format.schema", strict=bool(wanted.strict))
 
 
 # ------------------------------------------------------------------ checks across fields

@@ -44,6 +44,10 @@ def test_the_configured_context_and_kind_win(folder: Path) -> None:
     assert (row.kind, row.context) == ("embedding", 16)
 
 
+def test_no_more_context_is_told_than_the_model_has(folder: Path) -> None:
+    assert examine("tiny", ModelConfig(source=str(folder), context=100_000)).context == 128
+
+
 def test_a_folder_without_a_model_is_a_problem(tmp_path: Path) -> None:
     row = examine("empty", ModelConfig(source=str(tmp_path)))
     assert row.footprint is None

@@ -81,11 +81,12 @@ def told(
     reasoning: str | None = "think",
     calls: str | None = "hermes",
     single: bool = False,
+    forced: bool = False,
     **sampling: Any,
 ) -> Told:
     """What a client learns of `pieces`, then EOS (`end`) or a limit that the last piece reaches."""
     limit = {} if end else {"max_tokens": len(pieces)}
-    output = row(pieces, rest, thinking, reasoning, calls, single, **(limit | sampling))
+    output = row(pieces, rest, thinking, reasoning, calls, single, forced, **(limit | sampling))
     found = Told()
     for produced, token in enumerate([*range(len(pieces)), *([EOS] if end else [])], start=1):
         for delta in output.push(token, TokenLogprob(token, "", b"", -1.0), produced):
@@ -103,6 +104,7 @@ def row(
     reasoning: str | None = "think",
     calls: str | None = "hermes",
     single: bool = False,
+    forced: bool = False,
     **sampling: Any,
 ) -> RowOutput:
     params = resolve(Sampling(**sampling), defaults={}, vocab_size=6000, eos=frozenset({EOS}), room=1000)
@@ -115,6 +117,7 @@ def row(
         by_name(calls).reader((WEATHER,)) if calls else None,
         frozenset({EOS}),
         single=single,
+        forced=forced,
         ends={EOS: "<|call|>"} if reasoning == "harmony" else {},
         unclosed=by_name(calls).reader((WEATHER,)) if calls else None,
     )
@@ -397,6 +400,34 @@ def test_a_stop_string_never_spans_a_call() -> None:
 
 def test_arguments_are_no_text_to_stop_at() -> None:
     assert reason(told([CALL], stop=("Zürich",))) == ("tool_calls", None)
+
+
+# ------------------------------------------------------------------ calls that have to be made
+def forced_call(city: str) -> str:
+    return CALL.replace("Zürich", city)
+
+
+@pytest.mark.parametrize("cut", ["<tool", '<tool_call>\n{"name": "get_'])
+def test_a_forced_call_cut_before_its_name_leaves_no_text(cut: str) -> None:
+    found = told([cut], forced=True, reasoning=None, max_tokens=1)
+    assert (found.text, len(found.calls), reason(found)) == ("", 0, ("length", None))
+    assert told([cut], reasoning=None, max_tokens=1).text == cut  # nothing is lost where it may be text
+
+
+def test_a_later_forced_call_is_told_once_it_is_whole() -> None:
+    second = forced_call("Bern")
+    found = told([CALL, "\n", second[:-20], second[-20:]], forced=True, reasoning=None)
+    assert (len(found.calls), reason(found)) == (2, ("tool_calls", None))
+    found = told([CALL, "\n", second[:-30]], forced=True, reasoning=None, max_tokens=3)
+    assert (found.text, len(found.calls), reason(found)) == ("", 1, ("length", None))
+    assert not found.calls[0].broken  # what was cut is the call that nobody was told of
+
+
+def test_a_forced_answer_ends_where_a_call_comes_again() -> None:
+    found = told(
+        [CALL, forced_call("Bern"), CALL.replace(": ", ":"), forced_call("Basel")], forced=True, reasoning=None
+    )
+    assert (len(found.calls), reason(found)) == (2, ("tool_calls", None))
 
 
 # ------------------------------------------------------------------ tokens and log-probabilities

@@ -163,6 +163,20 @@ def test_what_the_grammar_leaves_open_the_request_decides(driver: Drivers) -> No
     assert found.answers["stops"].finished[0].stop == "5"
 
 
+# ------------------------------------------------------------------ schemas that don't bind as a whole
+def test_what_does_not_bind_is_said_at_once_and_checked_at_the_end(driver: Drivers) -> None:
+    found = driver()
+    schema = {"type": "array", "items": {"const": 1}, "uniqueItems": True, "minItems": 2}
+    run(found, asked("r", tokens(6), Grammar("json_schema", json.dumps(schema)), n=2, max_tokens=40))
+    answer = found.answers["r"]
+    assert answer.accepted is not None
+    assert answer.accepted.unbound == ("uniqueItems",)
+    assert {end.unmet for end in answer.finished.values() if end.reason == "stop"} <= {("uniqueItems",)}
+    run(found, asked("met", tokens(6), Grammar("json_schema", '{"const": 1, "not": {"const": 2}}')))
+    assert found.answers["met"].accepted == replace(answer.accepted, request="met", prompt_tokens=6, unbound=("not",))
+    assert found.answers["met"].finished[0].unmet == ()
+
+
 # ------------------------------------------------------------------ failures
 def test_a_matcher_that_gives_up_ends_its_request_alone(driver: Drivers) -> None:
     found = driver()
@@ -194,7 +208,11 @@ def test_a_grammar_that_grows_too_complex_is_the_requests_fault(driver: Drivers)
 @pytest.mark.parametrize(
     ("work", "param", "says"),
     [
-        (asked("r", CHAT, Grammar("json_schema", '{"if": {}}')), "response_format.json_schema.schema", '"if"'),
+        (
+            asked("r", CHAT, Grammar("json_schema", '{"if": {}}', strict=True)),
+            "response_format.json_schema.schema",
+            "'if'",
+        ),
         (asked("r", CHAT, Grammar("regex", "(")), "structured_outputs.regex", "unclosed"),
         (asked("r", CHAT, thinking_budget=-1), "thinking_budget", "at least 0"),
         (asked("r", CHAT, tool_choice="required"), "tool_choice", "no tools"),
@@ -202,7 +220,7 @@ def test_a_grammar_that_grows_too_complex_is_the_requests_fault(driver: Drivers)
         (
             asked("r", replace(CHAT, tools=(WEATHER, Tool("b", None, '{"not": {}}', strict=True)))),
             "tools[1].function.parameters",
-            '"not"',
+            "'not'",
         ),
     ],
 )

@@ -4,16 +4,35 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from gateway.supervisor.sizes import measure
+from shared.config import ModelConfig
 from shared.errors import InvalidRequest, WrongModality
 from shared.messages import Blob, Embed, EmbedInput, Failed, Finished, Transcribe
-from tests.fakes.hearing import FORMATS, PHRASES, RATE, Answer, Listener, encoded, quiet, samples_of, saved, tone
+from shared.spec import WorkerSpec
+from tests.fakes.hearing import (
+    DEMO,
+    FORMATS,
+    PHRASES,
+    RATE,
+    Answer,
+    Listener,
+    encoded,
+    quiet,
+    samples_of,
+    saved,
+    silero,
+    tone,
+)
+from workers.platform.engine_args import EngineArgs
 from workers.transcription import engine as engine_module
 from workers.transcription.segments import LADDER
+from workers.transcription.vad import SileroDetector
 
 VOICES = [samples_of(saved(index)) for index in range(len(PHRASES))]
 
@@ -63,6 +82,20 @@ def test_it_says_what_it_can_do(model: Listener) -> None:
     assert model.ready.capabilities == ("timestamps", "translate")
     assert {"en", "de", "fr"} <= set(model.ready.languages)
     assert model.ready.weights > 0
+    assert model.ready.voice_detector == "loudness"
+
+
+def test_what_the_node_keeps_for_it_holds_several_rows(model: Listener) -> None:
+    budget = measure("ears", ModelConfig(source=str(DEMO))).reservation()
+    args = EngineArgs.from_spec(WorkerSpec("ears", 1, "", str(DEMO), memory_budget=budget))
+    assert engine_module._row_limit(model.engine._loaded, args, 0) >= 4
+
+
+def test_a_silero_beside_the_model_is_used_and_told(tmp_path: Path) -> None:
+    silero(tmp_path / "silero-vad")
+    name, make = engine_module._detector(tmp_path)
+    assert name == "silero"
+    assert isinstance(make(), SileroDetector)
 
 
 @pytest.mark.parametrize("index", range(len(PHRASES)))

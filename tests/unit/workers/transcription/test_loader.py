@@ -12,6 +12,7 @@ from mlx.utils import tree_flatten
 from mlx_audio.stt.models.whisper import Model, ModelConfig
 
 from shared.errors import ConfigError
+from shared.footprint import encoding_bytes
 from tests.fakes.hearing import DEMO, PHRASES, Listener, saved
 from workers.transcription.loader import load
 
@@ -120,7 +121,8 @@ def test_what_a_folder_lacks_is_said_at_load(tmp_path: Path, spoil: Any, says: s
 
 def test_rows_are_bounded_by_memory() -> None:
     loaded = load(DEMO, mx.float32)
-    room = loaded.weights + 2**29 + 5 * loaded.row_bytes
+    encoding = encoding_bytes(loaded.dims.n_audio_head, loaded.dims.n_audio_ctx, 4)
+    room = loaded.weights + 2**29 + encoding + 5 * loaded.row_bytes
     assert Listener(memory_budget=room, max_batch=16).engine._rows == 3
     assert Listener(memory_budget=1, max_batch=16).engine._rows == 1
     assert Listener(max_batch=16).engine._rows == 16

@@ -5,11 +5,9 @@ from pathlib import Path
 import mlx.core as mx
 import numpy as np
 import pytest
-from mlx.utils import tree_flatten
-from mlx_audio.vad.models.silero_vad.config import ModelConfig
-from mlx_audio.vad.models.silero_vad.silero_vad import Model
 
-from tests.fakes.hearing import quiet, samples_of, saved, tone
+from shared.errors import ConfigError
+from tests.fakes.hearing import quiet, samples_of, saved, silero, tone
 from workers.transcription.vad import FRAME, LoudnessDetector, SileroDetector, find_silero, load_silero
 
 
@@ -35,17 +33,6 @@ def test_speech_without_any_pause_is_speech() -> None:
     assert LoudnessDetector().push(loud).mean() > 0.9
 
 
-def silero(folder: Path) -> Model:
-    mx.random.seed(3)
-    model = Model(ModelConfig())
-    weights = {name: mx.random.normal(value.shape) * 0.1 for name, value in tree_flatten(model.parameters())}
-    model.load_weights(list(weights.items()))
-    folder.mkdir(parents=True)
-    (folder / "config.json").write_text('{"model_type": "silero_vad"}')
-    mx.save_safetensors(str(folder / "model.safetensors"), weights)
-    return model
-
-
 def test_silero_computes_what_mlx_audio_computes(tmp_path: Path) -> None:
     model = silero(tmp_path / "silero-vad")
     sound = tone(2, 200) + np.random.default_rng(1).normal(0, 0.1, 32000).astype(np.float32)
@@ -56,6 +43,34 @@ def test_silero_computes_what_mlx_audio_computes(tmp_path: Path) -> None:
     pieces = [detector.probabilities(sound[at : at + 10 * FRAME]) for at in range(0, len(sound), 10 * FRAME)]
     np.testing.assert_allclose(np.concatenate(pieces), expected, atol=1e-4)
     assert expected.std() > 0
+
+
+def test_the_hubs_copy_counts_once_its_weights_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+
+    silero(tmp_path / "hub")
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_: str(tmp_path / "hub" / "config.json"))
+    assert find_silero(tmp_path) == tmp_path / "hub"
+    (tmp_path / "hub" / "model.safetensors").unlink()
+    assert find_silero(tmp_path) is None
+
+
+@pytest.mark.parametrize("damage", ["renamed", "missing", "shaped", "unreadable"])
+def test_a_folder_that_is_no_silero_is_refused(tmp_path: Path, damage: str) -> None:
+    silero(tmp_path / "silero-vad")
+    file = tmp_path / "silero-vad" / "model.safetensors"
+    weights = dict(mx.load(str(file)))
+    if damage == "renamed":
+        weights = {name.replace("vad_16k", "model"): value for name, value in weights.items()}
+    elif damage == "missing":
+        del weights["vad_16k.lstm.bias"]
+    elif damage == "shaped":
+        weights["vad_16k.lstm.bias"] = mx.zeros((256,))
+    mx.save_safetensors(str(file), weights)
+    if damage == "unreadable":
+        file.write_bytes(b"no weights")
+    with pytest.raises(ConfigError, match="silero-vad"):
+        load_silero(tmp_path / "silero-vad")
 
 
 def test_silero_remembers_that_somebody_speaks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

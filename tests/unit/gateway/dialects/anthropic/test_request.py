@@ -167,6 +167,7 @@ def test_calls_that_have_to_be_made(choice, wanted):
     work = generate(**more, tool_choice=choice | {"disable_parallel_tool_use": True})
     assert (work.tool_choice, work.callable_tools, work.parallel_tool_calls) == (*wanted, False)
     assert (work.grammar is None) == (wanted[0] == "required")
+    assert generate(**more, tool_choice=choice).parallel_tool_calls == (choice["type"] != "tool")
 
 
 def test_any_needs_a_tool_of_the_clients():

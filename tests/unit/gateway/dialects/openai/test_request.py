@@ -175,6 +175,8 @@ def test_which_tools_may_or_have_to_be_called(choice, wanted):
     tools = [*TOOLS, {"type": "function", "function": {"name": "g"}}]
     work = generate(tools=tools, tool_choice=choice)
     assert (work.tool_choice, work.callable_tools) == wanted
+    named = isinstance(choice, dict) and choice["type"] == "function"
+    assert generate(tools=tools, tool_choice=choice, parallel_tool_calls=True).parallel_tool_calls != named
     assert [tool.name for tool in work.prompt.tools] == ["f", "g"]
     assert decode(encode(work)) == work
 

@@ -22,7 +22,7 @@ def read(**given):
         ({}, None, None),
         ({"response_format": {"type": "text"}}, None, None),
         ({"response_format": {"type": "json_object"}}, Grammar("json_object"), "response_format"),
-        ({"response_format": FORMAT}, Grammar("json_schema", TEXT), "response_format.json_schema.schema"),
+        ({"response_format": FORMAT}, Grammar("json_schema", TEXT, strict=True), "response_format.json_schema.schema"),
         (
             {"response_format": {"type": "json_object", "schema": SCHEMA}},
             Grammar("json_schema", TEXT),

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from shared.messages import Tool
-from workers.generation.calls.values import Schemas, typed
+from workers.generation.calls.schemas import Schemas
+from workers.generation.calls.values import typed
 
 PROPERTIES: dict[str, Any] = {
     "text": {"type": "string"},
@@ -71,6 +72,9 @@ SCHEMAS = Schemas(
         ("either", "[1]", "[1]"),
         ("cycle", "5", 5),
         ("nothing", "5", 5),
+        ("nothing", "1.50", 1.5),
+        ("nothing", "1e3", 1000.0),
+        ("nothing", "007", "007"),
         ("nothing", "word", "word"),
         ("no reference", "[1]", [1]),
         ("unknown", "true", True),

@@ -26,7 +26,7 @@ def passed(value: JsonStream, text: str) -> str:
             out, held = out + more, held[used:]
             if not used and not more:
                 break
-    return out
+    return out + value.feed(held, last=True)[0]
 
 
 @settings(deadline=None, derandomize=True)
@@ -86,6 +86,17 @@ def test_an_apostrophe_within_a_word_ends_no_python_string() -> None:
     value = JsonStream(python=True)
     assert json.loads(passed(value, "{'a': 'it's \\'x\\' y's', 'b' : ['c' ]}")) == {"a": "it's 'x' y's", "b": ["c"]}
     assert value.done
+
+
+def test_quotes_of_code_end_no_python_string() -> None:
+    value = JsonStream(python=True)
+    assert json.loads(passed(value, """['run "f(x, sep='a')"', ['b']]""")) == ["run \"f(x, sep='a')\"", ["b"]]
+    assert value.done
+
+
+def test_a_python_string_may_end_with_the_text() -> None:
+    assert JsonStream(python=True).feed("'a')]") == ('"a', 2)
+    assert JsonStream(python=True).feed("'a')]", last=True) == ('"a"', 3)
 
 
 def test_a_familys_own_strings() -> None:

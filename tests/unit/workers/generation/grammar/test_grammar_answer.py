@@ -8,7 +8,7 @@ import pytest
 
 from shared.errors import InvalidRequest
 from shared.messages import ChatMessage, Generate, Grammar, Prompt, Tool
-from workers.generation.grammar.answer import Bound, bind, regex_to_lark_rule
+from workers.generation.grammar.answer import Bound, bind, parts_of, regex_to_lark_rule
 from workers.generation.reasoning.families import FORMATS
 
 CHAT = (ChatMessage("user"),)
@@ -76,7 +76,8 @@ def test_schemas_that_bind_are_normalised_and_others_left_alone() -> None:
     assert found is not None
     assert calls.schemas[0]["properties"]["city"]["title"] == "City"
     assert calls.schemas[1]["properties"]["city"] == {"type": "string"}
-    assert [param for param, _ in found.parts] == ["tools[1].function.parameters"]
+    (part,) = parts_of(asked(A, B), calls, str)
+    assert (part.param, part.tool, part.strict) == ("tools[1].function.parameters", "b", True)
 
 
 def test_text_or_calls_are_rows_of_their_own() -> None:

@@ -82,7 +82,7 @@ def test_effort(reasoning, kwargs):
         ({"type": "json_object"}, Grammar("json_object")),
         (
             {"type": "json_schema", "name": "n", "schema": {"type": "object"}, "strict": True},
-            Grammar("json_schema", '{"type": "object"}'),
+            Grammar("json_schema", '{"type": "object"}', strict=True),
         ),
     ],
 )
@@ -162,3 +162,9 @@ def test_what_is_refused_is_refused_by_name():
         else:
             assert refuse_unsupported(body, PARAMETERS) is None
         assert unknown_names(body, PARAMETERS) == []
+
+
+@pytest.mark.parametrize(("choice", "parallel"), [("required", True), ({"type": "function", "name": "f"}, False)])
+def test_a_named_tool_is_called_once(choice, parallel):
+    work = generate({"tools": [F], "tool_choice": choice, "parallel_tool_calls": True})
+    assert (work.tool_choice, work.parallel_tool_calls) == ("required", parallel)

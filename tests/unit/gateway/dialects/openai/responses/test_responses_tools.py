@@ -93,11 +93,14 @@ def test_mistakes_are_named(tools, param):
         ("auto", Choice()),
         ("none", Choice(use_tools=False)),
         ("required", Choice(mode="required")),
-        ({"type": "function", "name": "g"}, Choice(mode="required", names=("g",))),
-        ({"type": "custom", "name": "apply_patch"}, Choice(mode="required", names=("mcp__files__apply_patch",))),
+        ({"type": "function", "name": "g"}, Choice(mode="required", names=("g",), single=True)),
+        (
+            {"type": "custom", "name": "apply_patch"},
+            Choice(mode="required", names=("mcp__files__apply_patch",), single=True),
+        ),
         (
             {"type": "function", "name": "f", "namespace": "mcp__files__"},
-            Choice(mode="required", names=("mcp__files__f",)),
+            Choice(mode="required", names=("mcp__files__f",), single=True),
         ),
         (
             {
