@@ -137,6 +137,7 @@ TEXTS: dict[str, dict[str, Any]] = {
     **dict.fromkeys(("deepseek_vl_v2", "deepseekocr"), TEXT | DEEPSEEK | dict(model_type="deepseek_v2", topk_method="greedy")),
     **dict.fromkeys(("llava_bunny", "fastvlm"), TEXT | dict(model_type="qwen2")), "multi_modality": TEXT | dict(model_type="llama"), "molmo2": TEXT | dict(model_type="molmo2_text", head_dim=16),
     "phi4_siglip": TEXT | dict(model_type="phi3"), "granite4_vision": TEXT | dict(model_type="granitemoehybrid"),
+    "glm5_next": TEXT | dict(num_key_value_heads=4),
     **dict.fromkeys(("zaya1_vl", "youtu_vl", "moondream2", "mage_vl", "locateanything", "llmjpvl", "unlimited_ocr"), TEXT),
     "step3p7": text_config("step3p5")[1] | dict(vocab_size=VOCAB),
     "paddleocr_vl": TEXT | dict(model_type="paddleocr_vl", head_dim=16, use_bias=False, rope_scaling=MROPE, rope_parameters=MROPE | dict(rope_theta=1e4)),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 import mlx.core as mx
@@ -46,6 +47,10 @@ class Layers:
         span, others = iter(match.span), iter(copy.deepcopy(match.checkpoint or []))
         return [self._resumed(*next(span)) if kv else next(others) for kv in self.is_kv]
 
+    def fresh(self) -> list[Any]:
+        """New caches for one row of the layers that keep no plain keys and values."""
+        return [cache for cache, is_kv in zip(self._make_cache(), self.is_kv, strict=True) if not is_kv]
+
     def state(self, caches: Sequence[Any], length: int) -> RowState:
         """The row that was prefilled in `caches`."""
         kv = [cache for cache, is_kv in zip(caches, self.is_kv, strict=True) if is_kv]
@@ -67,6 +72,16 @@ def _beginning(cache: Any, length: int) -> KV:
         nothing = mx.zeros((1, 0, length, 0))
         return nothing, nothing
     return cache.keys[:, :, :length], cache.values[:, :, :length]
+
+
+def _extracted(cache: Any, fresh: Any, row: int) -> Any:
+    """A row's own cache; of several in one layer (`CacheList`) those that the model has not written stay `fresh`."""
+    parts = getattr(cache, "caches", None)
+    if parts is None or not any(part.empty() for part in parts):
+        return cache.extract(row)
+    pairs = zip(parts, fresh.caches, strict=True)
+    fresh.caches = type(fresh.caches)([new if part.empty() else part.extract(row) for part, new in pairs])
+    return fresh
 
 
 class Group:
@@ -139,7 +154,7 @@ class Group:
     def others(self, row: int) -> list[Any]:
         """Copies of a row's caches in the layers that keep no plain keys and values."""
         kept = [cache for cache, is_kv in zip(self.caches, self._layers.is_kv, strict=True) if not is_kv]
-        found = copy.deepcopy(kept) if self.alone else [cache.extract(row) for cache in kept]
+        found = copy.deepcopy(kept) if self.alone else list(map(_extracted, kept, self._layers.fresh(), repeat(row)))
         mx.async_eval([cache.state for cache in found])
         return found
 

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mlx_lm.models import base
-from mlx_lm.models.cache import KVCache, RotatingKVCache
+from mlx_lm.models.cache import CacheList, KVCache, RotatingKVCache
 
 from workers.generation import attention
 from workers.generation.attention import grouped
 from workers.generation.kv import COLUMN_STEP, TRIM_AFTER, Columns, GroupedCache, RowsCache
 from workers.generation.layers import Group, Layers, RowState
-from workers.generation.prefix_cache import Match
+from workers.generation.prefix_cache import NO_MATCH, Match
 
 HEADS, DIM = 2, 4
 _values = count(1)
@@ -294,3 +294,18 @@ def test_rows_alone_keep_the_librarys_caches() -> None:
     assert state.others[0].offset == 6  # another choice of the request may still start from it
     assert group.nbytes > 0
     assert group.leave([0]) == []
+
+
+def test_a_part_of_a_layer_that_is_never_written_is_kept_as_new() -> None:
+    layers = Layers(lambda: [CacheList(KVCache(), KVCache())])
+    states = []
+    for tokens in (3, 5):
+        (cache,) = layers.single(NO_MATCH)
+        cache[0].update_and_fetch(*new_kv(1, tokens))
+        states.append(layers.state([cache], tokens))
+    group = Group(layers)
+    group.join(states)
+    (kept,) = group.others(1)
+    assert kept[1].empty()
+    assert kept[0].size() == 5
+    assert np.array_equal(kept[0].keys_and_values()[0], states[1].others[0][0].keys_and_values()[0])
