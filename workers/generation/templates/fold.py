@@ -167,12 +167,14 @@ def _named(messages: Messages) -> Messages:
 
 
 def _short_ids(messages: Messages) -> Messages:
+    """Results without an id get one as well: a template that looks at ids looks at all."""
+
     def shortened(message: ChatMessage) -> ChatMessage:
         calls = tuple(replace(call, id=_short_id(call.id)) for call in message.tool_calls)
-        given = message.tool_call_id
-        return replace(message, tool_calls=calls, tool_call_id=None if given is None else _short_id(given))
+        given = _short_id(message.tool_call_id or "") if message.role == "tool" else message.tool_call_id
+        return replace(message, tool_calls=calls, tool_call_id=given)
 
-    return [shortened(message) if message.tool_calls or message.tool_call_id else message for message in messages]
+    return [shortened(message) if message.tool_calls or message.role == "tool" else message for message in messages]
 
 
 def _short_id(given: str) -> str:

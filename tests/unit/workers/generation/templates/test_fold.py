@@ -153,6 +153,13 @@ def test_call_ids_of_nine_characters() -> None:
     assert [message.tool_call_id for message in messages[1:]] == [first, second]
 
 
+@pytest.mark.parametrize("missing", ["", None])
+def test_a_result_without_an_id_gets_one(missing: str | None) -> None:
+    messages, _ = fold([called(""), answered(missing, "1")], replace(ALL, any_call_id=False))
+    assert messages[0].tool_calls[0].id == messages[1].tool_call_id
+    assert len(messages[1].tool_call_id or "") == 9
+
+
 def test_results_named() -> None:
     traits = replace(ALL, nameless_results=False)
     messages, _ = fold([called("x"), answered("x", "1"), answered("?", "2"), said("tool", "3", name="own")], traits)
