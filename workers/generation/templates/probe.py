@@ -48,9 +48,17 @@ def probe_template(render: Render, render_tools: Render | None = None) -> Templa
     with_tool = render if render_tools is None else render_tools
     asked_with_tool = _Asked(_with_parts(with_tool) if parts else with_tool)
     traits = replace(_probe_turns(asked), parts=parts, tools=_tells_tools(asked_with_tool))
-    alone = asked_with_tool.text(_said(1))
-    userless = traits.userless and (not traits.tools or _all_in(alone, [_NAMES[0]]))
-    return _probe_calls(asked, replace(traits, userless=userless))
+    return _probe_calls(asked, _with_tools_told(asked_with_tool, traits))
+
+
+def _with_tools_told(asked: _Asked, traits: TemplateTraits) -> TemplateTraits:
+    """Some templates tell the tools in a system message alone, in a user turn alone, or only where one is the first."""
+    if not traits.tools:
+        return traits
+    if not _all_in(asked.text(_user(1)), [_NAMES[0]]):
+        return replace(traits, systemless_tools=False)
+    first, alone = (_all_in(asked.text(*messages), [_NAMES[0]]) for messages in ([_said(1), _user(1)], [_said(1)]))
+    return replace(traits, assistant_first=traits.assistant_first and first, userless=traits.userless and alone)
 
 
 def _probe_turns(asked: _Asked) -> TemplateTraits:

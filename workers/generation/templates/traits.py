@@ -37,6 +37,7 @@ class TemplateTraits:
     empty_assistant: bool = True
     userless: bool = True  # a conversation without any user turn, and tools are told in one
     tools: bool = True  # definitions of tools are written
+    systemless_tools: bool = True  # without a system message, too
     calls: Calls = Calls.RENDERED
     object_arguments: bool = True  # a call's arguments as an object
     text_arguments: bool = True  # as JSON text, written as it is

@@ -24,7 +24,16 @@ STRICT = ("systems", "later_system", "repeated_user", "repeated_assistant", "ass
         (
             "strict_results",
             ToolUse.NATIVE,
-            {"system", "systems", "userless", *PAIRS, "text_arguments", "any_call_id", "later_system"},
+            {
+                "system",
+                "systems",
+                "assistant_first",
+                "userless",
+                *PAIRS,
+                "text_arguments",
+                "any_call_id",
+                "later_system",
+            },
         ),
         ("text_arguments", ToolUse.DESCRIBED, {"tools", "object_arguments", "media_results", "calls_beside_text"}),
         ("object_arguments", ToolUse.NATIVE, {"systems", "later_system", "text_arguments", "media_results"}),
@@ -202,3 +211,16 @@ def test_media_in_results() -> None:
 )
 def test_how_tools_reach_a_model(known: bool, tools: bool, calls: Calls, expected: ToolUse) -> None:
     assert tool_use(TemplateTraits(tools=tools, calls=calls), known) is expected
+
+
+def test_tools_that_are_told_in_a_first_user_turn_alone() -> None:
+    told = "{{ tools | tojson if messages[0].role in ('user', 'system') }}" + SAY
+    found = template(told).tooled
+    assert (found.tools, found.assistant_first, found.userless) == (True, False, False)
+    assert template(SAY).tooled.assistant_first
+
+
+def test_tools_that_are_told_in_a_system_message_alone() -> None:
+    told = "{% if messages[0].role == 'system' %}{{ tools | tojson if tools }}{% endif %}" + SAY
+    assert not template(told).tooled.systemless_tools
+    assert template("{{ tools | tojson if tools }}" + told).tooled.systemless_tools
