@@ -60,6 +60,8 @@ The tokens of a forced call, of a strict tool's call and of an answer with a JSO
 - **`strict: true`** is a promise: a schema with a keyword that can't be bound (`uniqueItems`, `not`, `if`,
   `contains`, `dependentRequired`, patterns with look-around, `oneOf` with overlapping options, ...) is refused by the
   keyword's name.
+- A keyword that is null counts as left out; one whose value is of another kind than its own is refused by its name.
+  `oneOf` whose options each require another constant (a union with a discriminator) binds as it is.
 - **Without `strict`** such a keyword is left out where it stands (`oneOf` is read as `anyOf`), all others bind, and
   the header `x-mlx-gateway-unbound: not, uniqueItems` names it; of a stream as well, unless the request waited so
   long that keep-alives had to begin. The whole answer is checked against the schema as it was sent. One that breaks

@@ -9,6 +9,7 @@ import json
 from typing import Any
 
 from shared.errors import InvalidRequest
+from workers.generation.grammar.keywords import apart_by_constant, checked, named_by_list
 from workers.generation.grammar.limits import (
     MAX_DEPTH,
     MAX_LEVELS,
@@ -53,7 +54,7 @@ def normalise(text: str, param: str) -> dict[str, Any]:
     if depth_of(schema) > MAX_DEPTH:
         raise InvalidRequest(f"the schema is nested more than {MAX_DEPTH} levels deep", param=param)
     _check_levels(schema, param)
-    found: dict[str, Any] = _Normaliser(param).schema(schema)
+    found: dict[str, Any] = _Normaliser(schema, param).schema(schema)
     return found
 
 
@@ -70,12 +71,14 @@ def _values(value: Any) -> list[Any]:
 class _Normaliser:
     """Recursion is bounded: the depth was checked."""
 
-    def __init__(self, param: str) -> None:
+    def __init__(self, root: dict[str, Any], param: str) -> None:
+        self._root = root
         self._param = param
 
     def schema(self, schema: Any) -> Any:
         if not isinstance(schema, dict):
             return schema
+        schema = checked(schema, self._param)
         self._properties(schema)
         out = {key: self._value(key, value) for key, value in schema.items() if key not in _ANNOTATIONS}
         if str(out.get("format", "")) not in _FORMATS:
@@ -85,7 +88,9 @@ class _Normaliser:
         if "json-schema.org" not in str(out.get("$schema", "")):
             out.pop("$schema", None)  # a dialect of its own, which nobody may fetch
         _exclusive_bounds(out)
+        named_by_list(self._root, out)
         _property_names(out)
+        apart_by_constant(self._root, out)
         if all(isinstance(one, dict) and one.keys() == {"const"} for one in out.get("oneOf", [{}])):
             _constants(out)
         return out

@@ -10,13 +10,13 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from shared.messages import ChatMessage, MediaPart, TextPart, ToolCall
+from shared.messages import ChatMessage, MediaPart, TextPart
+from workers.generation.templates.results import in_order, no_result, paired
 from workers.generation.templates.traits import TemplateTraits
 from workers.generation.templates.turns import is_empty, merged
 
 _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 _ID_LENGTH = 9
-NO_RESULT = "[no result]"
 OPENING = "[The conversation begins.]"
 SHOWN = "[shown below]"
 
@@ -42,11 +42,11 @@ def fold(
 def _steps(traits: TemplateTraits, continued: bool) -> list[tuple[str, Callable[[Messages], Messages]]]:
     """In order: whole turns first, then what is inside of them, then what stands between them."""
     steps: list[tuple[str, bool, Callable[[Messages], Messages]]] = [
+        ("results to their calls", True, in_order if traits.loose_results else paired),
         ("system messages into user turns", True, lambda found: _systems(found, traits)),
         ("empty turns left out", not traits.empty_assistant, lambda found: _without_empty(found, continued)),
         ("media out of results", not traits.media_results, _media_behind),
         ("neighbours merged", True, lambda found: _without_repeats(found, traits)),
-        ("calls answered", traits.bridge is not None, _answered),
         ("one call a turn", not traits.parallel_calls, _one_call_a_turn),
         (
             "calls apart from text",
@@ -56,7 +56,7 @@ def _steps(traits: TemplateTraits, continued: bool) -> list[tuple[str, Callable[
         ("results named", not traits.nameless_results, _named),
         ("short call ids", not traits.any_call_id, _short_ids),
         ("an answer before user turns", traits.bridge is not None, lambda found: _bridged(found, traits.bridge or "")),
-        ("a user turn in front", not traits.assistant_first, _opened),
+        ("a user turn in front", True, lambda found: _opened(found, traits)),
     ]
     return [(what, step) for what, wanted, step in steps if wanted]
 
@@ -118,17 +118,6 @@ def _without_repeats(messages: Messages, traits: TemplateTraits) -> Messages:
 
 
 # ------------------------------------------------------------------ calls
-def _answered(messages: Messages) -> Messages:
-    """Calls that a user turn interrupted get a result."""
-    found: Messages = []
-    for at, message in enumerate(messages):
-        found.append(message)
-        behind = messages[at + 1].role if at + 1 < len(messages) else None
-        if message.tool_calls and behind not in (None, "tool"):
-            found += [_no_result(call) for call in message.tool_calls]
-    return found
-
-
 def _one_call_a_turn(messages: Messages) -> Messages:
     """Parallel calls one after the other, each followed by its result."""
     found: Messages = []
@@ -157,12 +146,8 @@ def _one_by_one(message: ChatMessage, results: Messages) -> Messages:
     for number, (call, group) in enumerate(zip(calls, own, strict=True)):
         begin = message if number == 0 else ChatMessage("assistant", name=message.name)
         found.append(replace(begin, tool_calls=(call,)))
-        found += group or ([_no_result(call)] if number < len(calls) - 1 else [])
+        found += group or ([no_result(call)] if number < len(calls) - 1 else [])
     return found
-
-
-def _no_result(call: ToolCall) -> ChatMessage:
-    return ChatMessage("tool", (TextPart(NO_RESULT),), name=call.name, tool_call_id=call.id)
 
 
 def _apart(message: ChatMessage) -> Messages:
@@ -182,12 +167,14 @@ def _named(messages: Messages) -> Messages:
 
 
 def _short_ids(messages: Messages) -> Messages:
+    """Results without an id get one as well: a template that looks at ids looks at all."""
+
     def shortened(message: ChatMessage) -> ChatMessage:
         calls = tuple(replace(call, id=_short_id(call.id)) for call in message.tool_calls)
-        given = message.tool_call_id
-        return replace(message, tool_calls=calls, tool_call_id=None if given is None else _short_id(given))
+        given = _short_id(message.tool_call_id or "") if message.role == "tool" else message.tool_call_id
+        return replace(message, tool_calls=calls, tool_call_id=given)
 
-    return [shortened(message) if message.tool_calls or message.tool_call_id else message for message in messages]
+    return [shortened(message) if message.tool_calls or message.role == "tool" else message for message in messages]
 
 
 def _short_id(given: str) -> str:
@@ -212,8 +199,10 @@ def _bridged(messages: Messages, text: str) -> Messages:
     return found
 
 
-def _opened(messages: Messages) -> Messages:
+def _opened(messages: Messages, traits: TemplateTraits) -> Messages:
     first = next((at for at, message in enumerate(messages) if message.role != "system"), len(messages))
     if first < len(messages) and messages[first].role == "user":
+        return messages
+    if traits.assistant_first and (traits.userless or any(message.role == "user" for message in messages)):
         return messages
     return [*messages[:first], ChatMessage("user", (TextPart(OPENING),)), *messages[first:]]

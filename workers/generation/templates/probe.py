@@ -22,6 +22,7 @@ _VALUES = ("Quellenort", "Zweitstadt")
 _RESULTS = ("resultone", "resulttwo")
 _LONG_IDS = ("call_0123456789abcdef01234567", "call_89abcdef0123456789abcdef")
 _SHORT_IDS = ("abcdef012", "abcdef345")
+_ODD_IDS = ("x:1", "x:2")
 _BRIDGES = ("", "OK.")
 
 TOOL: Message = {
@@ -45,14 +46,23 @@ def probe_template(render: Render, render_tools: Render | None = None) -> Templa
     if not asked.writes(_user(1)):
         return TemplateTraits()
     with_tool = render if render_tools is None else render_tools
-    traits = replace(
-        _probe_turns(asked), parts=parts, tools=_tells_tools(_Asked(_with_parts(with_tool) if parts else with_tool))
-    )
-    return _probe_calls(asked, traits)
+    asked_with_tool = _Asked(_with_parts(with_tool) if parts else with_tool)
+    traits = replace(_probe_turns(asked), parts=parts, tools=_tells_tools(asked_with_tool))
+    return _probe_calls(asked, _with_tools_told(asked_with_tool, traits))
+
+
+def _with_tools_told(asked: _Asked, traits: TemplateTraits) -> TemplateTraits:
+    """Some templates tell the tools in a system message alone, in a user turn alone, or only where one is the first."""
+    if not traits.tools:
+        return traits
+    if not _all_in(asked.text(_user(1)), [_NAMES[0]]):
+        return replace(traits, systemless_tools=False)
+    first, alone = (_all_in(asked.text(*messages), [_NAMES[0]]) for messages in ([_said(1), _user(1)], [_said(1)]))
+    return replace(traits, assistant_first=traits.assistant_first and first, userless=traits.userless and alone)
 
 
 def _probe_turns(asked: _Asked) -> TemplateTraits:
-    system = asked.writes(_system(1), _user(1))
+    system = asked.writes(_system(1), _user(1)) and asked.writes(_system(1), _user(1), _said(1), _user(2))
     front = [_system(1)] if system else []
     later = (
         [_user(1), _said(1), _system(3), _user(2)],
@@ -67,6 +77,7 @@ def _probe_turns(asked: _Asked) -> TemplateTraits:
         repeated_assistant=asked.writes(_user(1), _said(1), _said(2), _user(2)),
         assistant_first=asked.tells_apart([], _said(1), _user(1)) and asked.tells_apart(front, _said(1), _user(1)),
         empty_assistant=asked.takes(_user(1), _said(1, ""), _user(2)),
+        userless=asked.writes(_said(1)) and asked.takes(_system(1)),
     )
 
 
@@ -119,7 +130,7 @@ def _probe_calls(asked: _Asked, traits: TemplateTraits) -> TemplateTraits:
                 object_arguments=objects,
                 text_arguments=strings,
                 no_content=content is None,
-                any_call_id=ids is _LONG_IDS,
+                any_call_id=ids is _LONG_IDS and asked.takes(*replace(made, ids=_ODD_IDS).loop(not objects)),
             )
             return _probe_around_calls(asked, found, made)
     if not taken:
@@ -133,16 +144,32 @@ def _probe_around_calls(asked: _Asked, traits: TemplateTraits, made: _Made) -> T
     both = asked.text(_user(1), made.call(2, as_text), made.result(0), made.result(1))
     loop = [_user(1), made.call(1, as_text), made.result(0)]
     named = [*loop[:2], replace(made, named=True).result(0)]
+    system = traits.system and _all_in(asked.text(_system(1), *made.loop(as_text)), [_system(1)["content"]])
     bridge = None
     if not asked.takes(*loop, _user(2)):
         bridge = next((text for text in _BRIDGES if asked.takes(*loop, _said(1, text), _user(2))), None)
     return replace(
         traits,
-        calls_beside_text=beside is not None and _NAMES[0] in beside,
+        system=system,
+        systems=traits.systems and system,
+        calls_beside_text=_all_in(beside, ("saidbefore", _NAMES[0])),
         parallel_calls=both is not None and all(text in both for text in (*_NAMES, *_VALUES, *_RESULTS)),
         nameless_results=not made.named and asked.text(*named) == asked.text(*loop),
         media_results=_places_media(asked, loop),
+        loose_results=_takes_loose(asked, made, as_text),
         bridge=bridge,
+    )
+
+
+def _takes_loose(asked: _Asked, made: _Made, as_text: bool) -> bool:
+    """Results without a call, two for one, calls without a result."""
+    call, result = made.call(1, as_text), made.result(0)
+    second = made.result(1, answers=0)
+    return (
+        _all_in(asked.text(_user(1), result, _said(1)), [_RESULTS[0]])
+        and _all_in(asked.text(_user(1), call, result, second, _said(1)), _RESULTS)
+        and _all_in(asked.text(_user(1), call, _user(2)), [_NAMES[0], _user(2)["content"]])
+        and _all_in(asked.text(_user(1), made.call(2, as_text), result, _said(1)), [_RESULTS[0]])
     )
 
 

@@ -62,9 +62,9 @@ def speak(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
         if message.role != "tool":
             found.append(_said(message) if message.tool_calls else message)
         elif in_results:
-            found[-1] = replace(found[-1], content=joined(found[-1].content, _result(message).content, "\n"))
+            found[-1] = replace(found[-1], content=joined(found[-1].content, result_as_text(message).content, "\n"))
         else:
-            found.append(_result(message))
+            found.append(result_as_text(message))
         in_results = message.role == "tool"
     return found
 
@@ -80,6 +80,7 @@ def _call(call: ToolCall) -> str:
     return f'<tool_call>\n{{"name": {name}, "arguments": {call.arguments or "{}"}}}\n</tool_call>'
 
 
-def _result(message: ChatMessage) -> ChatMessage:
+def result_as_text(message: ChatMessage) -> ChatMessage:
+    """A tool's result as a turn of the user."""
     content = joined((TextPart("<tool_response>"),), message.content, "\n")
     return ChatMessage("user", joined(content, (TextPart("</tool_response>"),), "\n"))

@@ -25,6 +25,7 @@ _RESERVED = frozenset(
     | {"truncation", "max_length", "return_tensors", "return_dict", "return_assistant_tokens_mask"}
     | {"add_generation_prompt", "continue_final_message"}
 )
+INTRODUCTION = "You can call functions."  # where only a system message brings the tools
 _QUOTED = 60  # characters of a message that is named in a refusal
 
 
@@ -59,6 +60,8 @@ class ChatTemplate:
             messages = speak_calls(messages)
         if tools and self.tool_use is not ToolUse.NATIVE:
             messages, tools = describe(messages, tools, self._example), ()
+        if tools and not self.tooled.systemless_tools and (not messages or messages[0].role != "system"):
+            messages = [ChatMessage("system", (TextPart(INTRODUCTION),)), *messages]
         prompt = replace(prompt, messages=tuple(messages), tools=tools)
         messages, done = fold(messages, self.traits(prompt), continued=prompt.continue_final_message)
         if done:

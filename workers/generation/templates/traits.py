@@ -28,14 +28,16 @@ class TemplateTraits:
     """The defaults are those of a template that takes everything, and so of one that can't be asked."""
 
     parts: bool = False  # content has to be a list of parts
-    system: bool = True  # a system message in front
+    system: bool = True  # a system message in front, at every turn that follows
     systems: bool = True  # two in a row
     later_system: bool = True  # one behind the first turn
     repeated_user: bool = True  # two turns of a role in a row
     repeated_assistant: bool = True
     assistant_first: bool = True
     empty_assistant: bool = True
+    userless: bool = True  # a conversation without any user turn, and tools are told in one
     tools: bool = True  # definitions of tools are written
+    systemless_tools: bool = True  # without a system message, too
     calls: Calls = Calls.RENDERED
     object_arguments: bool = True  # a call's arguments as an object
     text_arguments: bool = True  # as JSON text, written as it is
@@ -44,6 +46,7 @@ class TemplateTraits:
     parallel_calls: bool = True
     media_results: bool = True  # media in a tool's result get a place
     nameless_results: bool = True  # a result needs no name of its tool
+    loose_results: bool = True  # calls and results that aren't one to one
     any_call_id: bool = True  # false: nine letters and digits, as Mistral has them
     bridge: str | None = None  # what the assistant has to say between a tool's result and a user turn
 

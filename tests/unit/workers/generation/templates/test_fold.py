@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from shared.messages import ChatMessage, MediaPart, TextPart, ToolCall
-from workers.generation.templates.fold import NO_RESULT, OPENING, SHOWN, fold
+from workers.generation.templates.fold import OPENING, SHOWN, fold
+from workers.generation.templates.results import NO_RESULT
 from workers.generation.templates.traits import TemplateTraits
 
 ALL = TemplateTraits()
@@ -73,6 +74,9 @@ def test_a_template_that_takes_all_is_given_all() -> None:
         ({"repeated_assistant": False}, [U, A, A2, U2], ["user:u1", "assistant:a1\n\na2", "user:u2"]),
         ({"assistant_first": False}, [A, U], [f"user:{OPENING}", "assistant:a1", "user:u1"]),
         ({"assistant_first": False}, [S, A], ["system:s1", f"user:{OPENING}", "assistant:a1"]),
+        ({"userless": False}, [S], ["system:s1", f"user:{OPENING}"]),
+        ({"userless": False}, [S, A], ["system:s1", f"user:{OPENING}", "assistant:a1"]),
+        ({"userless": False}, [A, U], ["assistant:a1", "user:u1"]),
         ({"empty_assistant": False}, [U, said("assistant", ""), U2], ["user:u1", "user:u2"]),
         ({"empty_assistant": False}, [U, said("assistant", reasoning="hm"), U2], ["user:u1", "user:u2"]),
     ],
@@ -137,7 +141,7 @@ def test_an_answer_between_a_result_and_a_user(bridge: str, expected: str) -> No
     traits = replace(ALL, bridge=bridge)
     assert folded(traits, called("x"), answered("x", "1"), U) == ["assistant:+x", "tool:1", expected, "user:u1"]
     interrupted = ["assistant:+x", f"tool:{NO_RESULT}", expected, "user:u1"]
-    assert folded(traits, called("x"), U) == interrupted
+    assert folded(replace(traits, loose_results=False), called("x"), U) == interrupted
     assert folded(traits, U, called("x")) == ["user:u1", "assistant:+x"]
 
 
@@ -147,6 +151,13 @@ def test_call_ids_of_nine_characters() -> None:
     first, second = (call.id for call in messages[0].tool_calls)
     assert (len(first), first.isalnum(), second) == (9, True, "abcdefgh1")
     assert [message.tool_call_id for message in messages[1:]] == [first, second]
+
+
+@pytest.mark.parametrize("missing", ["", None])
+def test_a_result_without_an_id_gets_one(missing: str | None) -> None:
+    messages, _ = fold([called(""), answered(missing, "1")], replace(ALL, any_call_id=False))
+    assert messages[0].tool_calls[0].id == messages[1].tool_call_id
+    assert len(messages[1].tool_call_id or "") == 9
 
 
 def test_results_named() -> None:

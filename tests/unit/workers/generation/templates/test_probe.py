@@ -10,6 +10,7 @@ from tests.fakes.templates import form, template
 from workers.generation.templates.traits import Calls, TemplateTraits, ToolUse, tool_use
 
 SAY = "{% for m in messages %}{{ m.role }}:{{ m.content }};{% endfor %}"
+PAIRS = ("loose_results", "calls_beside_text", "media_results")
 STRICT = ("systems", "later_system", "repeated_user", "repeated_assistant", "assistant_first")
 
 
@@ -17,10 +18,24 @@ STRICT = ("systems", "later_system", "repeated_user", "repeated_assistant", "ass
     ("name", "use", "needs"),
     [
         ("takes_all", ToolUse.NATIVE, {"media_results"}),
-        ("no_system", ToolUse.SPOKEN, {"system", *STRICT, "tools", "calls"}),
-        ("alternating", ToolUse.NATIVE, {*STRICT, "text_arguments", "any_call_id", "bridge", "media_results"}),
-        ("single_calls", ToolUse.NATIVE, {"text_arguments", "parallel_calls"}),
-        ("text_arguments", ToolUse.DESCRIBED, {"tools", "object_arguments", "media_results"}),
+        ("no_system", ToolUse.SPOKEN, {"system", *STRICT, "userless", "tools", "calls"}),
+        ("alternating", ToolUse.NATIVE, {*STRICT, *PAIRS, "userless", "text_arguments", "any_call_id", "bridge"}),
+        ("single_calls", ToolUse.NATIVE, {"text_arguments", "parallel_calls", "calls_beside_text", "loose_results"}),
+        (
+            "strict_results",
+            ToolUse.NATIVE,
+            {
+                "system",
+                "systems",
+                "assistant_first",
+                "userless",
+                *PAIRS,
+                "text_arguments",
+                "any_call_id",
+                "later_system",
+            },
+        ),
+        ("text_arguments", ToolUse.DESCRIBED, {"tools", "object_arguments", "media_results", "calls_beside_text"}),
         ("object_arguments", ToolUse.NATIVE, {"systems", "later_system", "text_arguments", "media_results"}),
     ],
 )
@@ -96,6 +111,40 @@ def test_what_stands_around_calls() -> None:
     assert template(calls_as("{{ c.function.arguments | tojson }}")).plain.calls_beside_text
 
 
+@pytest.mark.parametrize(
+    ("condition", "kept"),
+    [
+        ("m.tool_call_id is defined and m.tool_call_id | length < 9", False),
+        ("m.tool_call_id is defined and ':' in m.tool_call_id", False),
+        ("m.role == 'nobody'", True),
+    ],
+)
+def test_call_ids_of_every_shape(condition: str, kept: bool) -> None:
+    refusing = "{% if " + condition + " %}{{ raise_exception('a bad id') }}{% endif %}"
+    assert template(calls_as("{{ c.function.arguments | tojson }}", refusing)).plain.any_call_id == kept
+
+
+def test_a_system_text_that_only_the_first_turn_shows() -> None:
+    shown = "{% for m in messages if m.role != 'system' or messages[-1].role == 'user' %}{{ m.content }}"
+    calls = "{% for c in m.tool_calls or [] %}{{ c.function | tojson }}{% endfor %}{% endfor %}"
+    assert not template(shown + calls).plain.system
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        (SAY, True),
+        (
+            "{{ raise_exception('No user query') if not messages | selectattr('role', 'eq', 'user') | list }}" + SAY,
+            False,
+        ),
+        ("{{ tools | tojson if messages | selectattr('role', 'eq', 'user') | list }}" + SAY, False),
+    ],
+)
+def test_conversations_without_a_user(text: str, kept: bool) -> None:
+    assert template(text).tooled.userless == kept
+
+
 @pytest.mark.parametrize("name", ["{{ m.name }}", "{{ 'of ' + m.name }}"])
 def test_results_that_are_known_by_the_name_of_their_tool(name: str) -> None:
     plain = calls_as("{{ c.function.arguments | tojson }}")
@@ -162,3 +211,16 @@ def test_media_in_results() -> None:
 )
 def test_how_tools_reach_a_model(known: bool, tools: bool, calls: Calls, expected: ToolUse) -> None:
     assert tool_use(TemplateTraits(tools=tools, calls=calls), known) is expected
+
+
+def test_tools_that_are_told_in_a_first_user_turn_alone() -> None:
+    told = "{{ tools | tojson if messages[0].role in ('user', 'system') }}" + SAY
+    found = template(told).tooled
+    assert (found.tools, found.assistant_first, found.userless) == (True, False, False)
+    assert template(SAY).tooled.assistant_first
+
+
+def test_tools_that_are_told_in_a_system_message_alone() -> None:
+    told = "{% if messages[0].role == 'system' %}{{ tools | tojson if tools }}{% endif %}" + SAY
+    assert not template(told).tooled.systemless_tools
+    assert template("{{ tools | tojson if tools }}" + told).tooled.systemless_tools

@@ -54,6 +54,21 @@ def test_half_a_surrogate_pair_does_not_end_a_session() -> None:
 
 
 # ------------------------------------------------------------------ tools
+def test_tools_that_only_a_system_message_brings_are_told_without_one() -> None:
+    told = "{% if messages[0].role == 'system' %}{{ tools | tojson if tools }}{% endif %}" + (
+        "{% for m in messages %}{{ m.role }}:{{ m.content }}"
+        "{% for c in m.tool_calls or [] %}<tool_call>{{ c.function | tojson }}</tool_call>{% endfor %};{% endfor %}"
+    )
+    learnt = template(told)
+    assert learnt.tool_use is ToolUse.NATIVE
+    written = learnt.write(Prompt((said("user", "hi"),), tools=(WEATHER,)))
+    assert WEATHER.name in written
+    assert written.endswith("system:You can call functions.;user:hi;")
+    asked = learnt.write(Prompt((said("system", "Be brief."), said("user", "hi")), tools=(WEATHER,)))
+    assert (WEATHER.name in asked, "You can call" in asked) == (True, False)
+    assert learnt.write(Prompt((said("user", "hi"),))) == "user:hi;"
+
+
 def test_tools_of_a_template_without_a_system_role_stand_in_the_first_user_turn() -> None:
     prompt = Prompt((said("system", "Be brief."), said("user", "hi")), tools=(WEATHER,))
     written = form("no_system").write(prompt)
