@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from shared.errors import InvalidRequest
 from workers.media.clock import Clock, silence
+from workers.media.cuts import is_cut
 from workers.media.mp3 import told_seconds
 from workers.media.sizes import missing_share, placeholders
 from workers.media.view import View
@@ -28,7 +29,6 @@ _RATES = (1000, 768_000)  # Hz
 _LOUDEST = 1000.0  # times full scale: what is louder is no sound
 _TIMED = ("matroska", "mov")  # containers whose times count from the beginning of the file
 _LATEST = 600.0  # seconds; a file whose every track begins later belongs to a stream that ran before
-_OGG_HEADER = 27  # bytes before an Ogg page's table of segment sizes (RFC 3533)
 
 
 class AudioFile:
@@ -42,8 +42,8 @@ class AudioFile:
         self._param = param
         if not len(self._data):
             raise self._invalid("the file is empty")
-        if _ogg_page_cut(self._data):
-            raise self._invalid("the file was cut: its last page is not whole")
+        if is_cut(self._data):
+            raise self._invalid("the file was cut: its end is missing")
         self._patches = placeholders(self._data)
         self.duration = self._measure()
 
@@ -205,18 +205,3 @@ def _beginning(container: Any, stream: Any) -> float:
 
 def _seconds(value: int | None, base: Any) -> float:
     return 0.0 if value is None or base is None else float(value * base)
-
-
-def _ogg_page_cut(data: memoryview) -> bool:
-    """Whether an Ogg file ends inside a page. Nothing else in it tells how long it was."""
-    if bytes(data[:4]) != b"OggS":
-        return False
-    tail = bytes(data[-65536:])
-    at = tail.rfind(b"OggS")
-    if at < 0:
-        return True  # a page is never longer than that
-    header = tail[at : at + _OGG_HEADER]
-    if len(header) < _OGG_HEADER:
-        return True
-    sizes = tail[at + _OGG_HEADER : at + _OGG_HEADER + header[26]]
-    return len(sizes) < header[26] or len(tail) < at + _OGG_HEADER + header[26] + sum(sizes)
