@@ -1,4 +1,4 @@
-"""English forms of numbers that are no plain numbers: decades, dates, ratios, prices a month, scores, abbreviated months."""
+"""English forms of numbers that are no plain numbers: decades, short dates, ratios, prices a month, sums."""
 
 from __future__ import annotations
 
@@ -18,6 +18,10 @@ _DECADES = dict(
 _SPOONS = {
     **{"tsp": "teaspoon", "tbsp": "tablespoon", "lb": "pound", "oz": "ounce", "mi": "mile", "in": "inch", "ft": "foot"},
     **{"kg": "kilogram", "km": "kilometer", "cm": "centimeter", "hr": "hour", "h": "hour", "gal": "gallon"},
+}
+_DOTTED = {
+    **{"ft": "feet", "in": "inches", "lb": "pounds", "lbs": "pounds", "oz": "ounces", "yd": "yards", "mi": "miles"},
+    **{"hr": "hours", "hrs": "hours", "min": "minutes", "mins": "minutes"},
 }
 _METRIC = "kg|mg|g|km|cm|mm|m|ml|cl|l|L|GB|MB|TB|kWh|kW|V"
 _SUM = r"[\dxyz²³)]"
@@ -50,16 +54,16 @@ _RULES: tuple[Rule, ...] = (
     (re.compile(r"([$€£]\s?\d[\d.,]{0,15})-(a|per)-(?=[a-z])"), r"\1 \2 "),
     (re.compile(r"[$€£](\d[\d.,]{0,15}) (thousand|million|billion|trillion)-(dollar|euro|pound)s?\b"), r"\1 \2 \3"),
     (re.compile(r"\b(USD|EUR|GBP|JPY|INR|CAD|AUD|CHF)\s?(\d[\d.,]{0,15}\d|\d)(?![\w])"), r"\2 \1"),
-    (re.compile(r"(?<=\d)\s?(ft|in|lbs?|oz|yd|mi|hrs?|mins?)\.(?=\s[a-z])"), r" \1"),
+    (re.compile(rf"(?<=\d)\s?({'|'.join(_DOTTED)})\.(?=\s[a-z])"), lambda m: f" {_DOTTED[m[1]]}"),
+    (re.compile(r"([$€£]\s?\d[\d.,]{0,15})/(?=[a-z]{1,10}\b)"), r"\1 per "),
     (re.compile(r"(?<![\w.])([3-8])['’](\d{1,2})(?![\w\"”″'’.,]\w|[\"”″'’\d])"), r"\1 ft \2"),
     # sums
     (re.compile(r"(?<=\d)x(?=\s?[-−+*/=^²³)])"), " x"),
-    (re.compile(rf"(?<={_SUM}) [-−] (?=[\dxyz(])"), " minus "),
+    (re.compile(rf"(?<={_SUM}) [-−] (?=[\d(]|[b-z](?![A-Za-z]))"), " minus "),
     (re.compile(r"(?<=[a-z]{2}):(?=\d{2,5}\b)"), " colon "),
     (re.compile(r"\bw/(?!o\b)\s?(?=[a-z])"), "with "),
 )
 _SHORT_NUMBERS = re.compile(r"(?<=\b[Cc]all |\b[Dd]ial )(\d{3})(?![\w:%°]|[-.,/]\w)")
-_POSTCODES = re.compile(r"(?<![\w.,/-])(\d{5})-(\d{4})(?![\w-]|[.,]\d)")
 _FREE_CALLS = re.compile(r"(?<![\w.,/-])1-(8\d\d)-(?=[A-Z])")
 
 
@@ -68,7 +72,6 @@ def speak_forms(text: str, spell: Spell) -> str:
     for pattern, words in _RULES:
         text = pattern.sub(words, text)
     text = _SHORT_NUMBERS.sub(lambda m: spell(m[1]), text)
-    text = _POSTCODES.sub(lambda m: f"{spell(m[1])}, {spell(m[2])}", text)
     return _FREE_CALLS.sub(lambda m: f"{spell('1')}, {spell(m[1])}, ", text)
 
 
