@@ -26,6 +26,15 @@ _DOTTED = {
 _METRIC = "kg|mg|g|km|cm|mm|m|ml|cl|l|L|GB|MB|TB|kWh|kW|V"
 _SUM = r"[\dxyz²³)]"
 
+
+def _decade(match: re.Match[str]) -> str:
+    return f"{_DECADES[match[1]]}ties"
+
+
+def _seconds(digits: str) -> str:
+    return f"{int(digits)} second{'' if int(digits) == 1 else 's'}"
+
+
 Rule = tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]
 _RULES: tuple[Rule, ...] = (
     (re.compile(r"\+/[-−]"), "±"),
@@ -40,7 +49,14 @@ _RULES: tuple[Rule, ...] = (
     (re.compile(r"(?<![\w/.])(\d{1,2})/(\d{1,2})/(\d\d)(?![\w/]|[.,]\d)"), r"\1, \2, \3"),
     (re.compile(r"(?<=\b[Oo]n )(1?\d)/([1-3]?\d)(?![\w/]|[.,]\d)"), r"\1, \2"),
     (re.compile(rf"\b({'|'.join(_MONTHS)})\.?\s(?=\d)"), lambda m: f"{_MONTHS[m[1]]} "),
-    (re.compile(r"(?<![\w$€£])['’]?([2-9])0s\b"), lambda m: f"{_DECADES[m[1]]}ties"),
+    (
+        re.compile(
+            r"(?:(?<![\w$€£])['’]|(?<=\b[Tt]he )|(?<=\b(?:early|their) )|(?<=\blate )|(?<=\bmid[ -]))([2-9])0s\b"
+        ),
+        _decade,
+    ),
+    (re.compile(r"(?<![\w$€£.,])([2-9])0s(?=-)"), _decade),
+    (re.compile(r"(?<![\w$€£.,'’-])(\d{1,3})s\b(?!-)"), r"\1 s"),
     (re.compile(r"(?<![\w:])(\d{1,2}:[0-5]\d):([0-5]\d)(?![\w:])"), lambda m: f"{m[1]} and {_seconds(m[2])}"),
     (re.compile(r"(?<![\w.,])(\d{1,2})h([0-5]\d)\b"), r"\1 h \2 min"),
     (re.compile(r"(?<=\d:[0-5]\d)\s?h\b"), ""),
@@ -59,7 +75,7 @@ _RULES: tuple[Rule, ...] = (
     (re.compile(r"(?<![\w.])([3-8])['’](\d{1,2})(?![\w\"”″'’.,]\w|[\"”″'’\d])"), r"\1 ft \2"),
     # sums
     (re.compile(r"(?<=\d)x(?=\s?[-−+*/=^²³)])"), " x"),
-    (re.compile(rf"(?<={_SUM}) [-−] (?=[\d(]|[b-z](?![A-Za-z]))"), " minus "),
+    (re.compile(rf"(?<={_SUM}) [-−] (?=[\d(]|[xyz]\b|[a-z][²³])"), " minus "),
     (re.compile(r"(?<=[a-z]{2}):(?=\d{2,5}\b)"), " colon "),
     (re.compile(r"\bw/(?!o\b)\s?(?=[a-z])"), "with "),
 )
@@ -73,7 +89,3 @@ def speak_forms(text: str, spell: Spell) -> str:
         text = pattern.sub(words, text)
     text = _SHORT_NUMBERS.sub(lambda m: spell(m[1]), text)
     return _FREE_CALLS.sub(lambda m: f"{spell('1')}, {spell(m[1])}, ", text)
-
-
-def _seconds(digits: str) -> str:
-    return f"{int(digits)} second{'' if int(digits) == 1 else 's'}"
