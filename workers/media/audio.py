@@ -6,7 +6,6 @@ files or addresses: a playlist is no sound file here.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,8 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import InvalidRequest
-from workers.media.clock import Clock
-from workers.media.sizes import missing_share
+from workers.media.clock import Clock, silence
+from workers.media.cuts import is_cut
+from workers.media.mp3 import told_seconds
+from workers.media.sizes import missing_share, placeholders
+from workers.media.view import View
 
 SAMPLE_RATE = 16000
 Samples = NDArray[np.float32]
@@ -26,7 +28,7 @@ _CUT = (0.97, 0.3)  # a file is cut when less than this share of the declared ti
 _RATES = (1000, 768_000)  # Hz
 _LOUDEST = 1000.0  # times full scale: what is louder is no sound
 _TIMED = ("matroska", "mov")  # containers whose times count from the beginning of the file
-_OGG_HEADER = 27  # bytes before an Ogg page's table of segment sizes (RFC 3533)
+_LATEST = 600.0  # seconds; a file whose every track begins later belongs to a stream that ran before
 
 
 class AudioFile:
@@ -40,8 +42,9 @@ class AudioFile:
         self._param = param
         if not len(self._data):
             raise self._invalid("the file is empty")
-        if _ogg_page_cut(self._data):
-            raise self._invalid("the file was cut: its last page is not whole")
+        if is_cut(self._data):
+            raise self._invalid("the file was cut: its end is missing")
+        self._patches = placeholders(self._data)
         self.duration = self._measure()
 
     def blocks(self, seconds: float = 1.0) -> Iterator[Samples]:
@@ -69,41 +72,57 @@ class AudioFile:
 
     def _decoded(self, container: Any) -> Iterator[Samples]:
         stream = self._stream(container)
-        clock, resampler = Clock(_beginning(container, stream), SAMPLE_RATE), _Resampler()
+        clock, resampler = Clock(_beginning(container, stream)), _Resampler()
         for packet in container.demux(stream):
             try:
                 frames = packet.decode()
             except av.FFmpegError:  # as players do: a damaged packet is left out
                 continue
             for frame in frames:
-                for silence in clock.before(frame.time, frame.samples / frame.sample_rate):
+                gap = clock.place(frame.time, frame.samples / frame.sample_rate)
+                if gap is None:
+                    continue
+                if gap:
                     yield from resampler.flush()
-                    yield silence
+                    yield from silence(gap, SAMPLE_RATE)
                 yield from resampler.feed(frame)
         yield from resampler.flush()
 
     def _measure(self) -> float:
         """Raises for a file that is no sound, and for one whose end is missing."""
-        end = last = 0.0  # of the sound, and of all tracks that are looked at
+        last = 0.0  # moment of all tracks that are looked at
         broken = False
         with self._open() as container:
             stream = self._stream(container)
             own = _seconds(stream.duration, stream.time_base)
-            declared = own or (container.duration or 0) / av.time_base  # else of the longest track
+            declared = self._declared(container, own)
             start = _beginning(container, stream)
-            exact = _tells_duration(container.format.name, self._data)
+            clock = Clock(start)
             try:
                 for packet in container.demux(stream) if own else container.demux():
-                    if packet.size and packet.pts is not None:
-                        moment = _seconds(packet.pts + (packet.duration or 0), packet.time_base)
-                        last = max(last, moment)
-                        if packet.stream == stream:
-                            end = max(end, moment)
-                            broken = broken or packet.is_corrupt
+                    if not packet.size or packet.is_discard:
+                        continue
+                    stamp = None if packet.pts is None else _seconds(packet.pts, packet.time_base)
+                    length = _seconds(packet.duration, packet.time_base)
+                    last = max(last, (stamp or 0.0) + length)
+                    if packet.stream == stream:
+                        clock.place(stamp, length)
+                        broken = broken or packet.is_corrupt
+            except av.PatchWelcomeError as error:
+                raise self._invalid("the file's sound changes into a form that can't be decoded") from error
             except av.FFmpegError:
                 broken = True
-        self._check_whole(last - (start if own else 0.0), declared if exact else 0.0, broken)
-        return max(0.0, end - start)
+        # FFmpeg's durations count from the first sample in some containers, from zero in others.
+        self._check_whole(max(last, last - start), declared, broken)
+        return clock.told
+
+    def _declared(self, container: Any, own: float) -> float:
+        """Seconds, 0 where the file doesn't tell: FFmpeg guesses from the first bit rates then."""
+        if container.format.name == "mp3":
+            return told_seconds(self._data) or 0.0
+        if container.format.name in ("aac", "amr"):
+            return 0.0
+        return own or (container.duration or 0) / av.time_base  # else of the longest track
 
     def _check_whole(self, there: float, declared: float, broken: bool) -> None:
         """Both in seconds; `broken`: a packet is not whole, which plain samples can't tell from an end anywhere."""
@@ -117,7 +136,8 @@ class AudioFile:
 
     def _open(self) -> Any:
         try:
-            return av.open(_View(self._data), options={"format_whitelist": _DEMUXERS}, metadata_errors="replace")
+            view = View(self._data, self._patches)
+            return av.open(view, options={"format_whitelist": _DEMUXERS}, metadata_errors="replace")
         except (av.FFmpegError, ValueError) as error:
             raise self._invalid(
                 "the file is not a sound file that can be read (wav, mp3, m4a, flac, ogg, webm), or it was cut"
@@ -162,28 +182,6 @@ class _Resampler:
             self._inner = self._source = None
 
 
-class _View:
-    """A file object over bytes that are not copied."""
-
-    def __init__(self, data: memoryview) -> None:
-        self._data = data
-        self._at = 0
-
-    def read(self, size: int = -1) -> bytes:
-        end = len(self._data) if size < 0 else self._at + size
-        piece = bytes(self._data[self._at : end])
-        self._at += len(piece)
-        return piece
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: len(self._data)}[whence]
-        self._at = max(0, min(base + offset, len(self._data)))
-        return self._at
-
-    def tell(self) -> int:
-        return self._at
-
-
 def _sane(samples: Samples) -> Samples:
     """Numbers that are no sound (NaN, infinite, far beyond full scale) become silence."""
     with np.errstate(invalid="ignore"):
@@ -191,7 +189,15 @@ def _sane(samples: Samples) -> Samples:
 
 
 def _beginning(container: Any, stream: Any) -> float:
-    """The moment, in seconds, at which the file begins: where it has tracks side by side or whole-file times, zero."""
+    """The moment, in seconds, at which the file begins.
+
+    1. Times before zero, or so late that the file was cut out of a longer stream: where its first track begins.
+    2. Tracks side by side, or a container whose times count from the beginning of the file: zero.
+    3. Else where the sound begins.
+    """
+    first = (container.start_time or 0) / av.time_base
+    if not 0 <= first < _LATEST:
+        return first
     if container.format.name.startswith(_TIMED) or len(container.streams) > 1:
         return 0.0
     return _seconds(stream.start_time, stream.time_base)
@@ -199,28 +205,3 @@ def _beginning(container: Any, stream: Any) -> float:
 
 def _seconds(value: int | None, base: Any) -> float:
     return 0.0 if value is None or base is None else float(value * base)
-
-
-def _tells_duration(container: str, data: memoryview) -> bool:
-    """Whether the duration is the file's word. Else it is FFmpeg's guess from the first bit rates."""
-    if container != "mp3":
-        return container not in ("aac", "amr")
-    start = 0
-    if bytes(data[:3]) == b"ID3":  # the tag's size is written with seven bits a byte (id3.org, ID3v2.4)
-        start = 10 + sum(byte << shift for byte, shift in zip(data[6:10], (21, 14, 7, 0), strict=False))
-    return any(mark in bytes(data[start : start + 512]) for mark in (b"Xing", b"Info", b"VBRI"))
-
-
-def _ogg_page_cut(data: memoryview) -> bool:
-    """Whether an Ogg file ends inside a page. Nothing else in it tells how long it was."""
-    if bytes(data[:4]) != b"OggS":
-        return False
-    tail = bytes(data[-65536:])
-    at = tail.rfind(b"OggS")
-    if at < 0:
-        return True  # a page is never longer than that
-    header = tail[at : at + _OGG_HEADER]
-    if len(header) < _OGG_HEADER:
-        return True
-    sizes = tail[at + _OGG_HEADER : at + _OGG_HEADER + header[26]]
-    return len(sizes) < header[26] or len(tail) < at + _OGG_HEADER + header[26] + sum(sizes)

@@ -19,13 +19,19 @@ from typing import Any
 import av
 import numpy as np
 import numpy.typing as npt
+from av.stream import Disposition
 
 from shared.errors import InvalidRequest, PayloadTooLarge
+from workers.media.cuts import is_cut
 
 # Playlists (HLS, DASH, concat) would make FFmpeg open other files and addresses: only plain containers are read.
 CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,gif,mpegts,mpeg,flv,ogg,asf,apng"
 INDEXED = {"mov", "matroska", "avi"}  # the others jump somewhere near, which may be too far: they are read through
 _WHOLE = 0.97  # of the declared time that has to be there
+_LAST = 0.3  # seconds that a last frame may last without saying so
+_COUNTED = {"mov"}  # whose count of frames is exact; an AVI's counts those that it leaves out
+_MARKED = {"avi", "flv"}  # where a last packet that is marked as damaged is not whole
+_STATED = {"matroska", "webm"}  # whose duration is the file's word and covers all of its tracks
 Frames = npt.NDArray[np.uint8]
 
 
@@ -104,6 +110,25 @@ def fitted(width: int, height: int, pixels: int) -> tuple[int, int]:
     return max(1, math.floor(width * scale)), max(1, math.floor(height * scale))
 
 
+def turned(picture: Frames, matrix: Sequence[int]) -> Frames:
+    """The picture [height, width, 3] as a display matrix of quarter turns and flips shows it.
+
+    A point (x, y) is shown at (a x + c y, b x + d y): `matrix` is (a, b, c, d), ISO/IEC 14496-12, 8.3.2.
+    """
+    a, b, c, d = matrix
+    if abs(b) > abs(a):
+        picture, a, d = picture.transpose(1, 0, 2), c, b
+    return picture[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
+
+
+def _matrix(frame: av.VideoFrame) -> tuple[int, int, int, int]:
+    data: Any = frame.side_data.get("DISPLAYMATRIX")
+    if data is None:
+        return 1, 0, 0, 1
+    a, b, _, c, d = np.frombuffer(bytes(memoryview(data)), np.int32)[:5].tolist()
+    return a, b, c, d
+
+
 def _video(frames: Frames, fps: float, total: int, timestamps: tuple[float, ...]) -> Video:
     digest = hashlib.sha256(f"{frames.shape} {fps} {timestamps} ".encode())
     digest.update(frames.data)
@@ -128,6 +153,8 @@ class _Reader:
         self._limits = limits
 
     def read(self, fps: float, max_frames: int) -> Video:
+        if is_cut(memoryview(self._data).cast("B")):
+            raise self._cut()
         with self._open() as container:
             stream = self._stream(container)
             stamps, keys = self._index(container, stream)
@@ -147,33 +174,44 @@ class _Reader:
         return av.open(io.BytesIO(self._data), options={"format_whitelist": CONTAINERS, "protocol_whitelist": ""})
 
     def _stream(self, container: Any) -> Any:
-        if not container.streams.video:
+        films = [one for one in container.streams.video if not one.disposition & Disposition.attached_pic]
+        if not films:
             raise InvalidRequest(f"the file at {self._param} has no video, only sound", param=self._param)
-        stream = container.streams.video[0]
+        stream = films[0]
+        if stream.codec_context is None:
+            raise InvalidRequest(f"the video at {self._param} is in a form that can't be decoded", param=self._param)
         stream.thread_type = "AUTO"
         self._check_size(stream.codec_context.width, stream.codec_context.height)
         return stream
 
     def _index(self, container: Any, stream: Any) -> tuple[list[int], list[int]]:
         """The times of all frames and of the keyframes, in presentation order and in the stream's time base."""
-        stamps, keys, packets, end = [], [], 0, 0
-        for packet in container.demux(stream):
+        names = set(container.format.name.split(","))
+        stated = container.duration / av.time_base if names & _STATED and container.duration else 0.0
+        stamps, keys, packets, last, broken = [], [], 0, 0.0, False
+        for packet in container.demux() if stated else container.demux(stream):
             if packet.size == 0:
                 continue
             packets += 1
-            stamp = packet.dts if packet.pts is None else packet.pts
-            if stamp is None or packet.is_discard:
-                continue
             if packets > self._limits.packets:
                 raise PayloadTooLarge(f"the video at {self._param} has too many frames", param=self._param)
+            stamp = packet.dts if packet.pts is None else packet.pts
+            if stamp is not None:
+                last = max(last, float((stamp + (packet.duration or 0)) * packet.time_base))
+            if packet.stream != stream or stamp is None or packet.is_discard:
+                continue
+            broken = packet.is_corrupt
             stamps.append(stamp)
-            end = max(end, stamp + (packet.duration or 0))
             if packet.is_keyframe:
                 keys.append(stamp)
         if not stamps:
             raise InvalidRequest(f"the video at {self._param} has no frames", param=self._param)
-        if packets < stream.frames and (stream.duration is None or end < _WHOLE * stream.duration):
-            raise self._cut()  # fewer pictures within the whole time: a film of uneven frame rate
+        start = max(0, container.start_time or 0) / av.time_base
+        lacks = last - start < (stated - start) * _WHOLE - _LAST
+        if names & _COUNTED and packets < stream.frames:  # all of the time is there: a film of uneven frame rate
+            lacks = not stream.duration or last < _WHOLE * float(stream.duration * stream.time_base)
+        if lacks or (broken and names & _MARKED):
+            raise self._cut()
         return sorted(set(stamps)), sorted(keys)
 
     def _frames(self, container: Any, wanted: Sequence[int], keys: Sequence[int]) -> Iterator[av.VideoFrame]:
@@ -196,9 +234,8 @@ class _Reader:
     def _picture(self, frame: av.VideoFrame, pixels: int) -> Frames:
         self._check_size(frame.width, frame.height)
         width, height = fitted(frame.width, frame.height, pixels)
-        picture = frame.to_ndarray(format="rgb24", width=width, height=height)
-        turned: Frames = np.ascontiguousarray(np.rot90(picture, round(frame.rotation / 90) % 4))
-        return turned
+        picture: Any = frame.to_ndarray(format="rgb24", width=width, height=height)
+        return np.ascontiguousarray(turned(picture, _matrix(frame)))
 
     def _check_size(self, width: int, height: int) -> None:
         if width * height > self._limits.source_pixels:

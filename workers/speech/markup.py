@@ -20,7 +20,9 @@ _COMMENT = re.compile(r"<!--[^<>]{0,2000}-->")
 _ENTITY = re.compile(r"&(?:[A-Za-z]{2,10}|#\d{1,7}|#x[\dA-Fa-f]{1,6});")
 _LINK = re.compile(r"!?\[([^\[\]\n]{1,300})\]\((?:https?:|mailto:|#|\.{0,2}/(?![^()\n]*/\)))[^()\s]*\)")
 
-_LINE_STARTS = re.compile(r"^[ \t]*(?:#{1,6}(?=[ \t])|(?:>[ \t]?)+|[-+*•](?=[ \t]))[ \t]*", re.MULTILINE)
+_LINE_STARTS = re.compile(
+    r"^[ \t]*(?:#{1,6}(?=[ \t])|(?:>[ \t]?)+|[-+*•](?=[ \t])(?:[ \t]+\[[ xX]\](?=[ \t]))?)[ \t]*", re.MULTILINE
+)
 _RULES = re.compile(r"^[ \t]*(?:[-*_=|:][ \t]?){3,200}$", re.MULTILINE)
 _FENCES = re.compile(r"^[ \t]*(?:```|~~~)[\w+-]*[ \t]*$", re.MULTILINE)
 _EMPHASIS = re.compile(r"(?<![\w*_])[*_]{1,3}(?=[^\s*_])|(?<=[^\s*_])[*_]{1,3}(?![\w*_])")

@@ -18,6 +18,7 @@ _INVISIBLE = re.compile("[\u200c-\u200f\u2060-\u2064\ufeff\ufe00-\ufe0f\U000e000
 _PICTURES = re.compile(
     "[\u20e3\u2190\u2191\u2193-\u21d1\u21d3-\u21ff\u2300-\u23ff\u2500-\u27bf\u2900-\u297f\u2b00-\u2bff\U0001f000-\U0001faff]+"
 )
+_SMILEYS = re.compile(r"(?<!\S)(?:[:;]['o-]?[)(DPp]|<3+(?=\s*(?:$|[.!?,\n])))(?!\w)")
 _LONG_NUMBERS = re.compile(rf"\d(?:[.,]?\d){{{_DIGITS},}}")
 _ABBREVIATIONS = frozenset(
     ("mr", "mrs", "ms", "dr", "prof", "st", "jr", "sr", "vs", "etc", "e.g", "i.e", "cf", "no", "inc", "ltd", "co")
@@ -30,7 +31,7 @@ _PAUSES = re.compile(r"[,;:—、，；：]\s*|\s+")
 def clean(text: str) -> str:
     """Removes emoji, tags and Markdown's marks, and has very long numbers read digit by digit."""
     text = _INVISIBLE.sub("", text.replace("\u00ad", "")).replace("\u200b", " ")
-    text = _PICTURES.sub(" ", strip_markup(text))
+    text = _SMILEYS.sub(" ", _PICTURES.sub(" ", strip_markup(text)))
     text = _LONG_NUMBERS.sub(lambda match: " ".join(re.sub(r"\D", "", match[0])), text)
     text = "".join(c if c == "\n" or unicodedata.category(c)[0] != "C" else " " for c in text)
     return re.sub(r" ?\n ?", "\n", re.sub(r"[^\S\n]+", " ", text)).strip()

@@ -12,7 +12,8 @@ from normt2s import Normalizer
 from num2words import num2words
 
 from workers.speech.normalise.english_code import speak_code
-from workers.speech.normalise.shapes import speak_ranges, spell_phones
+from workers.speech.normalise.english_forms import speak_forms
+from workers.speech.normalise.shapes import join_thousands, speak_ranges, spell_phones
 
 _DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _NUMBER = r"\d{1,15}(?:[.,]\d{1,15}){0,5}"
@@ -92,20 +93,21 @@ _UNITS = (
     *((f"{letter}bps", f"{name}bit per second") for letter, name in (("k", "kilo"), ("M", "mega"), ("G", "giga"))),
     *(("sq ft", "square foot"), ("hr", "hour"), ("hrs", "hour"), ("mins", "minute"), ("ha", "hectare")),
     *(("gal", "gallon"), ("tsp", "teaspoon"), ("tbsp", "tablespoon"), ("mph", "mile per hour")),
+    *(("mpg", "mile per gallon"), ("mmHg", "millimeter of mercury")),
     *(("rpm", "revolution per minute"), ("fps", "frame per second"), ("A", "ampere")),
 )
-_MANY = {"square foot": "square feet"} | {
+_MANY = {"square foot": "square feet", "millimeter of mercury": "millimeters of mercury"} | {
     f"{one} per {time}": f"{one}s per {time}"
     for one, time in (
         *(("kilobit", "second"), ("megabit", "second"), ("gigabit", "second"), ("mile", "hour")),
-        *(("revolution", "minute"), ("frame", "second")),
+        *(("revolution", "minute"), ("frame", "second"), ("mile", "gallon")),
     )
 }
 
 
 def english(text: str) -> str:
     """Letters and punctuation only; what misaki reads better by itself (dates in words, a.m., acronyms) stays."""
-    text = speak_code(text)
+    text = speak_forms(join_thousands(speak_code(text)), _spell)
     text = _SLASH_DATE.sub(lambda m: f"{int(m[1])}, {int(m[2])}, {m[3]}", text)
     text = spell_phones(text, _spell, "plus")
     for pattern, words in _RULES:

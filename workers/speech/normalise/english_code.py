@@ -17,6 +17,7 @@ _VERSION = re.compile(r"\bv(?=\d+\.\d)")
 _RULES = (
     (re.compile(r"\band/or\b"), "and or"),
     (re.compile(r"(?<![\d/])(?<!\d )\bkm/h\b"), "kilometers per hour"),
+    (re.compile(r"(?<=\d)\s?mg/dL\b"), " milligrams per deciliter"),
     (re.compile(r"(?<!\S)--(?=[a-z])"), "dash dash "),
     (re.compile(r"(?<!\S)-(?=[A-Za-z](?!\w))"), "dash "),
     (re.compile(r"\b([CFJ])#(?!\w)"), r"\1 sharp"),

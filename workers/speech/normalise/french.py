@@ -62,4 +62,6 @@ FRENCH = Words(
     between="entre",
     both="et",
     counted=one("un", "une"),
+    number="numéro",
+    grouped=1,
 )

@@ -58,4 +58,5 @@ ITALIAN = Words(
     between="tra fra",
     both="e",
     counted=one("un", "una"),
+    number="numero",
 )

@@ -60,4 +60,5 @@ PORTUGUESE = Words(
     between="entre",
     both="e",
     counted=one("um", "uma", "duas"),
+    number="número",
 )

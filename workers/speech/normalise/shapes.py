@@ -11,22 +11,36 @@ Spell = Callable[[str], str]
 LATIN = "A-Za-zÀ-ɏ"
 
 _PHONES = re.compile(
-    r"""(?<![\w+.,/-])(?:
-        (?P<plus>\+)\d{1,3}(?:[ .\-]?\(\d{1,5}\))?(?:[ .\-/]?\d{1,8}){1,6}     # +49 30 1234567
-      | (?:1[-. ])?(?:\(\d{3}\)[ ]?|\d{3}[-. ])\d{3}[-. ]\d{4}                # (555) 123-4567
-      | \d{3}-\d{4}                                                           # 555-1234
-      | 0\d{1,4}[ /]\d{2,8}(?:[ -]\d{2,8}){0,4}                              # 030 1234567, 01 23 45 67 89
-      | \d{4}(?:[ -]\d{4}){3}                                                 # a card's number
-    )(?![\w-]|[.,]\d)""",
+    rf"""(?<![{LATIN}\d_+.,/-])(?:
+        (?P<plus>\+)\d{{1,3}}(?:[ .\-]?\(\d{{1,5}}\))?(?:[ .\-/]?\d{{1,8}}){{1,6}}     # +49 30 1234567
+      | (?:1[-. ])?(?:\(\d{{3}}\)[ ]?|\d{{3}}[-. ])\d{{3}}[-. ]\d{{4}}                # (555) 123-4567
+      | \d{{3}}-\d{{4}}                                                           # 555-1234
+      | 0\d{{1,4}}[ /]\d{{2,8}}(?:[ -]\d{{2,8}}){{0,4}}                              # 030 1234567, 01 23 45 67 89
+      | \(\d{{2,3}}\)[ ]?\d{{4,5}}-\d{{4}}                                          # (11) 91234-5678
+      | 0\d{{3,5}}-\d{{3,5}} | \d{{5}}-\d{{3,4}}                                     # a postcode, which is no range
+      | \d{{4}}(?:[ -]\d{{4}}){{3}}                                                 # a card's number
+    )(?![{LATIN}\d_-]|[.,]\d)""",
     re.VERBOSE,
 )
 _DATE = re.compile(r"\d{4}-\d{1,2}-\d{1,2}|\d{1,2}-\d{1,2}-\d{4}")
-_SERIAL = re.compile(r"(?<![\w.,/-])\d{1,20}(?:-\d{1,20}){2,10}(?![\w-]|[.,]\d)")
+_SERIAL = re.compile(rf"(?<![{LATIN}\d_.,/-])\d{{1,20}}(?:-\d{{1,20}}){{2,10}}(?![{LATIN}\d_-]|[.,]\d)")
+_GROUPED = re.compile(r"(?<![\w.,/+-])(?<!\d )([1-9]\d{0,2})((?: \d{3}){1,5})(?! ?\d|[\w/-])")
 _RANGE = re.compile(
     rf"(?<![{LATIN}\d_.,/+−-])(?P<between>(?:between|entre|tra|fra)\s)?(?P<sign>[$€£¥₹]?)(?P<low>\d{{1,15}}(?:[.,]\d{{1,15}}){{0,5}})(?P<unit>[%°]?)"
     r"(?:-|\s?[–—]\s?)(?P<high>[$€£¥₹]?\d{1,15}(?:[.,]\d{1,15}){0,5})(?![\d/-])",
     re.IGNORECASE,
 )
+
+
+def join_thousands(text: str, groups: int = 2) -> str:
+    """`1 000 000` as one number, from so many groups of three on; three threes may be a phone number and stay."""
+
+    def said(match: re.Match[str]) -> str:
+        rest = match[2].replace(" ", "")
+        phone = len(match[1]) == 3 and len(rest) == 6
+        return match[0] if phone or len(rest) < 3 * groups else match[1] + rest
+
+    return _GROUPED.sub(said, text)
 
 
 def spell_phones(text: str, spell: Spell, plus: str) -> str:

@@ -8,14 +8,20 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from workers.speech.normalise.shapes import LATIN, speak_ranges, spell_phones
+from workers.speech.normalise.shapes import LATIN, join_thousands, speak_ranges, spell_phones
 from workers.speech.normalise.words import Noun, Words
 
 _NUMBER = r"\d{1,15}(?:[.,]\d{1,15}){0,5}"
 _VULGAR = {"½": "1/2", "⅓": "1/3", "⅔": "2/3", "¼": "1/4", "¾": "3/4", "⅕": "1/5", "⅛": "1/8", "⅜": "3/8", "⅝": "5/8"}
 _VULGAR_RE = re.compile(rf"(?:(\d{{1,9}})\s?)?([{''.join(_VULGAR)}])")
-_FRACTION = re.compile(r"(?<![\w/.,-])(?:(\d{1,6}) )?(\d{1,3})/(\d{1,3})(?![\w/]|[.,]\d)")
-_DATE = re.compile(r"(?<![\w/.-])(?:(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})|(\d{4})-(\d{2})-(\d{2}))(?![\w/-]|[.,]\d)")
+_FRACTION = re.compile(rf"(?<![{LATIN}\d_/.,-])(?:(\d{{1,6}}) )?(\d{{1,3}})/(\d{{1,3}})(?![{LATIN}\d_/]|[.,]\d)")
+_ADDRESS = re.compile(r"\b(https?|ftp)://")
+_NUMBER_SIGN = re.compile(r"№\s?(?=\d)|\b[Nn](?:\.?[º°]|\.)\s?(?=\d)")
+_CLOCK = re.compile(r"(?<![\w.,])(\d{1,2})h([0-5]\d)\b")
+_ORDINAL = re.compile(r"(?<=\d)\.(?=[ºª])")
+_DATE = re.compile(
+    r"(?<![\w/.-])(?:(\d{1,2})[/.-](\d{1,2})[/.-](\d{4}|(?<=/)\d\d)|(\d{4})-(\d{2})-(\d{2}))(?![\w/-]|[.,]\d)"
+)
 _NEGATIVE = re.compile(r"(?<![\w.,/)+-])[-−](?=[\d$€£¥])")
 _SUBTRACTION = re.compile(r"(?<=\d) [-−] (?=\d)")
 _TIMES = re.compile(r"(?<=\d)\s?[xX×]\s?(?=\d)")
@@ -24,6 +30,7 @@ _JOINED = re.compile(r"(?<=\w)_+(?=\w)")
 
 def speak_signs(text: str, words: Words) -> str:
     """`text` with every sign in words; time is linear in its length."""
+    text = _numbered(_ADDRESS.sub(r"\1 ", join_thousands(text, words.grouped)), words)
     text = _dates(text.replace("℃", "°C").replace("℉", "°F").replace("→", ", ").replace("⇒", ", "), words)
     text = speak_ranges(spell_phones(text, " ".join, words.plus), words.to, words.between, words.both)
     text = _fractions(text, words)
@@ -45,6 +52,15 @@ def _left(words: Words) -> re.Pattern[str]:
     return _left_pattern(frozenset(words.signs))
 
 
+def _numbered(text: str, words: Words) -> str:
+    """`n° 5`, `15h30`, `3.º` and the first of a month."""
+    if words.number:
+        text = _NUMBER_SIGN.sub(f"{words.number} ", text)
+    if words.months:
+        text = re.sub(rf"(?<![\w.,])1[°º](?= (?:{'|'.join(words.months)})\b)", words.first, text)
+    return _ORDINAL.sub("", _CLOCK.sub(r"\1 h \2", text))
+
+
 def _dates(text: str, words: Words) -> str:
     def said(match: re.Match[str]) -> str:
         day, month, year = (match[1], match[2], match[3]) if match[1] else (match[6], match[5], match[4])
@@ -57,13 +73,13 @@ def _dates(text: str, words: Words) -> str:
 
 
 def _fractions(text: str, words: Words) -> str:
-    if not words.over:
+    if not (words.over or words.fractions):
         return text
     text = _VULGAR_RE.sub(lambda m: f"{m[1] + ' ' if m[1] else ''}{_VULGAR[m[2]]}", text)
 
     def said(match: re.Match[str]) -> str:
         whole, above, below = match.groups()
-        plain = f"{above} {words.over} {below}"
+        plain = f"{above} {words.over} {below}" if words.over else f"{above}/{below}"
         fraction = words.fractions.get(f"{above}/{below}", plain)
         if whole is None:
             return fraction

@@ -79,4 +79,5 @@ SPANISH = Words(
     between="entre",
     both="y",
     counted=_one,
+    number="número",
 )

@@ -44,3 +44,5 @@ class Words:
     between: str = ""  # words before a range that ask for `both` between its ends
     both: str = ""
     counted: Callable[[int, bool], str | None] = lambda number, feminine: None
+    number: str = ""  # before a numeral: n° 5
+    grouped: int = 2  # groups of three digits, divided by spaces, from which on they are one number

@@ -192,6 +192,36 @@ def test_a_cut_film_is_refused_by_its_sound() -> None:
     assert "cut" in refusal(data[: len(data) // 2])
 
 
+@pytest.mark.parametrize(("container", "codec"), TIMED)
+def test_a_stream_joined_late_begins_where_it_was_joined(container: str, codec: str) -> None:
+    heard, seconds, declared = spoken(timed(container, codec, {3600.0: 1.0, 3601.5: 1.0}))
+    if container != "mp4":  # which has no gaps inside a track
+        assert [pytest.approx(one, abs=0.15) for one in [(0.0, 1.0), (1.5, 2.5)]] == heard
+    assert seconds == pytest.approx(2.5, abs=0.1)
+    assert declared == pytest.approx(2.5, abs=0.1)
+
+
+@pytest.mark.parametrize("name", ["mp3", "ogg", "aac", "webm"])
+def test_files_in_a_row_are_as_long_as_all_of_them(name: str) -> None:
+    file = AudioFile(encoded(tone(3.0), name) * 2)
+    assert sum(map(len, file.blocks())) / RATE == pytest.approx(6.0, abs=0.3)
+    assert file.duration == pytest.approx(6.0, abs=0.3)
+
+
+def test_an_ogg_that_counts_from_later_is_whole() -> None:
+    heard, seconds, declared = spoken(timed("ogg", "libopus", {3600.0: 2.0}))
+    assert heard[0] == pytest.approx((0.0, 2.0), abs=0.15)
+    assert (seconds, declared) == pytest.approx((2.0, 2.0), abs=0.1)
+
+
+@pytest.mark.parametrize("rate", [16000, 44100])
+@pytest.mark.parametrize("tail", [bytes(5000), b"TAG" + bytes(125), b"<html>" * 900])
+def test_what_follows_an_mp3_is_no_part_of_its_length(rate: int, tail: bytes) -> None:
+    data = encoded(np.random.default_rng(0).normal(0, 0.1, 6 * RATE).astype(np.float32), "mp3", rate=rate)
+    assert sum(map(len, AudioFile(data + tail).blocks())) / RATE == pytest.approx(6.0, abs=0.4)
+    assert "cut" in refusal(data[: len(data) // 2])
+
+
 # ------------------------------------------------------------------ lengths that a recorder could not fill in
 def sized(whole: int | None, samples: int | None) -> bytes:
     """Two seconds of WAV with these sizes in its header; None: the right ones."""
@@ -228,6 +258,42 @@ def test_a_caf_from_a_pipe_is_read_to_its_end() -> None:
         b"caff\0\1\0\0" + b"desc" + struct.pack(">q", 32) + form + b"data" + struct.pack(">q", -1) + b"\0\0\0\0" + body
     )
     assert sum(map(len, AudioFile(data).blocks())) == pytest.approx(2 * RATE, abs=4)
+
+
+def chunked(kind: str, size: int | None) -> bytes:
+    """Two seconds of samples; `size` stands for their length, None: the right one."""
+    big = kind == "aiff"
+    body = (tone(2.0) * 20000).astype(">i2" if big else "<i2").tobytes()
+    told = len(body) if size is None else size
+    form = struct.pack("<HHIIHH", 1, 1, RATE, 2 * RATE, 2, 16)
+    if kind == "aiff":
+        common = struct.pack(">hIh", 1, max(told, 0) // 2, 16) + bytes.fromhex("400cfa00000000000000")
+        head = b"AIFFCOMM" + struct.pack(">I", 18) + common + b"SSND" + struct.pack(">IQ", told + 8 if told else 0, 0)
+        return b"FORM" + struct.pack(">I", len(head) + told if told else 0) + head + body
+    if kind == "rf64":
+        sizes = struct.pack("<qqqI", told + 72 if told > 0 else told, told, told // 2, 0)
+        head = b"WAVEds64" + struct.pack("<I", 28) + sizes + b"fmt " + struct.pack("<I", 16) + form
+        return b"RF64\xff\xff\xff\xff" + head + b"data\xff\xff\xff\xff" + body
+    wave, tail = bytes.fromhex("f3acd3118cd100c04f8edb8a"), bytes.fromhex("2e91cf11a5d628db04c10000")
+    whole = told + 104 if told > 0 else told
+    head = b"riff" + tail + struct.pack("<q", whole) + b"wave" + wave + b"fmt " + wave + struct.pack("<q", 40) + form
+    return head + b"data" + wave + struct.pack("<q", told + 24 if told >= 0 else -1) + body
+
+
+PLACED = [("aiff", 0), ("aiff", 0x7F000000), ("rf64", 0), ("rf64", -1), ("w64", 0), ("w64", -1), ("w64", 2**62)]
+
+
+@pytest.mark.parametrize(("kind", "size"), [*PLACED, ("aiff", None), ("rf64", None), ("w64", None)])
+def test_other_plain_samples_from_a_pipe_are_read_to_their_end(kind: str, size: int | None) -> None:
+    file = AudioFile(chunked(kind, size))
+    assert sum(map(len, file.blocks())) == pytest.approx(2 * RATE, abs=16)
+    assert file.duration == pytest.approx(2.0, abs=0.001)
+
+
+@pytest.mark.parametrize("kind", ["aiff", "rf64", "w64"])
+def test_other_plain_samples_that_lack_half_are_refused(kind: str) -> None:
+    data = chunked(kind, None)
+    assert "cut" in refusal(data[: len(data) // 2])
 
 
 def test_a_wav_that_lacks_half_is_refused() -> None:

@@ -272,6 +272,81 @@ def test_a_turned_film_is_turned_back(degrees: int, count: int, size: tuple[int,
     assert max(edges, key=lambda turn: float(edges[turn].mean())) == degrees
 
 
+def test_a_mirrored_film_is_mirrored_back() -> None:
+    """As FFmpeg's own filters show the eight display matrices; the corners' levels tell them apart."""
+    corners = np.array([[10, 90], [170, 250]])
+    shown = {
+        (1, 0, 0, 1): [[10, 90], [170, 250]],
+        (-1, 0, 0, 1): [[90, 10], [250, 170]],
+        (1, 0, 0, -1): [[170, 250], [10, 90]],
+        (-1, 0, 0, -1): [[250, 170], [90, 10]],
+        (0, 1, 1, 0): [[10, 170], [90, 250]],
+        (0, 1, -1, 0): [[170, 10], [250, 90]],
+        (0, -1, 1, 0): [[90, 250], [10, 170]],
+        (0, -1, -1, 0): [[250, 90], [170, 10]],
+    }
+    picture = np.repeat(np.kron(corners, np.ones((16, 32)))[:, :, None], 3, axis=2).astype(np.uint8)
+    data = mp4([picture] * 2)
+    at = data.index(b"tkhd") - 4 + 48
+    for (a, b, c, d), expected in shown.items():
+        matrix = struct.pack(">9i", a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30)
+        frame = decode(data[:at] + matrix + data[at + 36 :]).frames[0].mean(axis=2)
+        height, width = frame.shape
+        assert (height > width) == (a == 0)
+        found = frame[height // 4 :: height // 2, width // 4 :: width // 2]
+        assert np.abs(found - expected).max() < 20, (a, b, c, d)
+
+
+@pytest.mark.parametrize("share", [0.45, 0.7, 0.85])
+@pytest.mark.parametrize(
+    ("container", "codec"),
+    [("matroska", "mpeg4"), ("webm", "libvpx"), ("avi", "mpeg4"), ("avi", "mjpeg"), ("flv", "flv"), ("asf", "wmv2")],
+)
+def test_a_cut_film_is_refused_in_every_container_that_tells(container: str, codec: str, share: float) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (40, 64, 64, 3), dtype=np.uint8)
+    data = mp4(list(noise), container=container, codec=codec)
+    assert decode(data).total_frames == 40
+    with pytest.raises(InvalidRequest, match=r"cut off|can't be"):
+        decode(data[: int(len(data) * share)])
+
+
+def test_a_cut_gif_is_refused_and_one_with_a_tail_is_not() -> None:
+    data = gif([0, 100, 200], [500, 500, 500])
+    assert levels(decode(data + b"tail")) == [0, 20, 40]
+    for length in range(20, len(data), 37):
+        with pytest.raises(InvalidRequest):
+            decode(data[:length])
+
+
+def test_an_avi_from_a_pipe_is_whole() -> None:
+    whole = mp4(ramp(21), container="avi", codec="mpeg4")
+    data = bytearray(whole)
+    data[4:8] = b"\xff\xff\xff\xff"
+    at = data.index(b"strh") + 8 + 32  # the count of frames
+    data[at : at + 4] = struct.pack("<I", 0x40000000)
+    assert np.array_equal(decode(bytes(data), fps=10).frames, decode(whole, fps=10).frames)
+
+
+def test_a_film_whose_codec_is_missing_is_a_fault_of_the_file() -> None:
+    data = mp4(ramp(3), container="matroska").replace(b"V_MPEG4/ISO/ASP", b"V_ZZZZZ/ISO/ASP")
+    with pytest.raises(InvalidRequest, match=r"can't be decoded|not a video"):
+        decode(data)
+
+
+def test_a_webm_that_starts_late_is_whole() -> None:
+    out = io.BytesIO()
+    with av.open(out, "w", format="webm") as file:
+        stream: Any = file.add_stream("libvpx", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 48, 32, "yuv420p"
+        for index in range(10):
+            frame = av.VideoFrame.from_ndarray(gray(20 * index), format="rgb24")
+            frame.pts, frame.time_base = 36000 + index, Fraction(1, 10)
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+    video = decode(out.getvalue(), fps=10.0, max_frames=64)
+    assert video.timestamps == pytest.approx([index / 10 for index in range(10)])
+
+
 def test_an_avi_of_uneven_frame_rate_is_whole() -> None:
     out = io.BytesIO()
     with av.open(out, "w", format="avi") as file:

@@ -20,6 +20,7 @@ from workers.speech.markup import strip_markup
         ("2 * 3 and 4*5", "2 * 3 and 4*5"),
         ("snake_case __init__", "snake_case init"),
         ("## Title\n> quote\n- item\n1. first", "Title\nquote\nitem\n1. first"),
+        ("- [ ] to do\n- [x] done", "to do\ndone"),
         ("#1 and C# and #tag", "#1 and C# and #tag"),
         ("| a | b |\n|---|---|\n| 1 | 2 |", "a, b\n\n1, 2"),
         ("```python\nx = 1\n```", "\nx = 1\n"),

@@ -50,7 +50,34 @@ def test_plain_words_stay(words: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "unit", ["1", "1-", "$", "1,", "a/", "/a", "(", "5' ", '5" ', "x1x", "__", "a@", "<a ", "1/2 "]
+    "unit",
+    [
+        "1",
+        "1-",
+        "$",
+        "1,",
+        "a/",
+        "/a",
+        "(",
+        "5' ",
+        '5" ',
+        "x1x",
+        "__",
+        "a@",
+        "<a ",
+        "1/2 ",
+        "1 000 ",
+        "1.000,",
+        "1:2:",
+        "1h30",
+        "(11) ",
+        "00000-",
+        "1/1/",
+        "$1-",
+        "1 - ",
+        "n.",
+        ":) ",
+    ],
 )
 def test_no_text_is_too_long_to_normalise(unit: str) -> None:
     text = unit * (20_000 // len(unit))
