@@ -6,8 +6,8 @@ each way of sharing is compared with the same rows one at a time, over several s
 that join and a long one that leaves. What differs or raises is not used. Done while loading, where it also compiles the
 first kernels.
 
-How much may differ: the same position computed by a prefill and by a decode step differs by rounding alone. A few times
-that, within bounds, is what a shared pass may differ by.
+How much may differ: the same positions computed by a prefill and by decode steps differ by rounding alone, which is
+much in low precision and where experts are chosen. A few times that, within bounds, is what a pass may differ by.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from workers.generation.thresholds import longest, lowered
 
 _SHORT, _LONG = (1, 2, 7, 11), 27  # tokens of the prompts
 _PIECE = 7  # tokens: ends before every lowered threshold
+_BELOW = (2, 7)  # tokens of prompts that stay below them in every step
 _LEAVER = 33  # tokens of a row that leaves: the others then have unused columns on their left
 _STEPS = 3
 _LEAST = 8  # tokens that a row has to have where rows without a state can't join
@@ -119,13 +120,14 @@ class _Probe:
                 token = self._rows[row][n - 1 + step]
                 self._alone[row, step] = self._forward.decode(mx.array([token]), caches, ())[0]
         mx.eval(self._alone)
-        self._allowed = self._tolerance(_SHORT.index(_PIECE))
+        rounding = max(self._rounding(_SHORT.index(n)) for n in _BELOW)
+        self._allowed = min(_LOOSE, max(_STRICT, _ROUNDING * rounding))
 
-    def _tolerance(self, row: int) -> float:
-        """From what rounding makes of a short row's last token in a prefill instead of a decode step."""
-        tokens = self._rows[row][: self._lengths[row]]
-        logits = self._forward.prefill(mx.array([tokens]), self._layers.single(NO_MATCH), None)[0, -1]
-        return min(_LOOSE, max(_STRICT, _ROUNDING * _difference(logits, self._alone[row, 0])))
+    def _rounding(self, row: int) -> float:
+        """The largest difference that a prefill makes to a short row's decode steps."""
+        logits = self._forward.prefill(mx.array([self._rows[row]]), self._layers.single(NO_MATCH), None)[0]
+        first = self._lengths[row] - 1
+        return max(_difference(logits[first + step], self._alone[row, step]) for step in range(_STEPS))
 
     def _state(self, tokens: list[int]) -> RowState:
         caches = self._layers.single(NO_MATCH)
