@@ -20,7 +20,7 @@ from typing import Literal, Protocol, Self
 from gateway.bus.mailbox import Event, Terminal
 from gateway.bus.router import Blob, Router
 from gateway.routing.admission import Lane, Refusal
-from gateway.routing.suspects import Convictions, Standing, Verdict, judge, refusal
+from gateway.routing.suspects import Convictions, Standing, Verdict, judge, lost_twice, refusal
 from shared.errors import Cancelled, DeadlineExceeded, ModelUnavailable, PoisonRequest, WorkerLost, from_code
 from shared.logs import get_logger
 from shared.messages import Accepted, Cancel, ChoiceFinished, Failed, Finished, Usage
@@ -377,7 +377,7 @@ class Stream:
             return False
         if verdict is Verdict.LOST:
             if not self._shown:
-                self._mailbox.close(Failed(self.request, failed.code, _twice(self.model)))
+                self._mailbox.close(Failed(self.request, failed.code, lost_twice(self.model)))
             return False
         self._deaths += self.standing is not Standing.PASSED
         self._go_back(Standing.SUSPECT if verdict is Verdict.TRY else Standing.CLEAR)
@@ -397,7 +397,3 @@ class Stream:
             self._accepted = False
         self._router.mailboxes.rewind(self._mailbox)
         self._lane.enter(self._waiter, self)
-
-
-def _twice(model: str) -> str:
-    return f"The request was running when two workers of `{model}` ended; it is not tried a third time."

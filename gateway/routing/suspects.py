@@ -94,3 +94,7 @@ def refusal(model: str) -> str:
         f"This request ended two workers of `{model}` while they ran it, the second one alone; "
         f"it is not tried again, and the same request is refused for {REFUSED_FOR / 60:.0f} minutes."
     )
+
+
+def lost_twice(model: str) -> str:
+    return f"The request was running when two workers of `{model}` ended; it is not tried a third time."
