@@ -15,7 +15,7 @@ ALL = ("chunked prefill", "batch", "groups", "batched prefill")
         ("ernie4_5_moe_vl(text)", "exact", ALL),  # positions [rows, tokens, 3]
         ("minimax_m3_vl(text)", "row by row", ALL[:1]),  # positions [rows, tokens]; blocks cut over slots
         ("hunyuan_vl", "row by row", ALL[:1]),  # keeps the last prompt's positions
-        ("mistral3+ministral3", "row by row", ALL[:1]),  # scales every row's queries by the first row's length
+        ("mistral3+ministral3", "exact", ALL),  # queries scaled by each row's own length
     ],
 )
 def test_verdict(name: str, word: str, shared: tuple[str, ...]) -> None:

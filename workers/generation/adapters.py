@@ -65,10 +65,30 @@ def _dynamic_base(plain: _Call) -> _Call:
     return call
 
 
+def _scale_by_row(plain: _Call) -> _Call:
+    """Queries grow with their position past the trained length; the library takes the first row's for all.
+
+    `attn_scale` is [new, 1] there, here [rows, 1, new, 1].
+    """
+
+    def call(self: Any, x: mx.array, attn_scale: mx.array, mask: Any = None, cache: Any = None) -> mx.array:
+        offset = getattr(cache, "offset", None)
+        if isinstance(offset, mx.array) and offset.ndim:
+            rope = self.config.rope_parameters
+            turns = mx.floor((offset[:, None] + mx.arange(x.shape[1])) / rope["original_max_position_embeddings"])
+            scale = 1 + rope["llama_4_scaling_beta"] * mx.log(1 + turns)
+            attn_scale = scale[:, None, :, None].astype(x.dtype)
+        return plain(self, x, attn_scale, mask, cache)
+
+    return call
+
+
 _ADAPTERS: dict[str, Callable[[_Call], _Call]] = {
     "mlx_lm.models.gemma2.Attention": _grouped_heads,
     "mlx_lm.models.afm7.KVReuseAttention": _reused_keys,
     "mlx_lm.models.rope_utils.DynamicNTKScalingRoPE": _dynamic_base,
+    "mlx_vlm.models.mistral3.language.TransformerBlock": _scale_by_row,
+    "mlx_vlm.models.mistral4.language.Mistral4Attention": _scale_by_row,
     "mlx_lm.models.internlm2.DynamicNTKScalingRoPE": _dynamic_base,
     "mlx_lm.models.internlm3.DynamicNTKScalingRoPE": _dynamic_base,
 }

@@ -18,6 +18,7 @@ import mlx.core as mx
 from mlx_vlm.models.cache import KVCache, RotatingKVCache, make_prompt_cache
 
 from shared.errors import InvalidRequest
+from workers.generation.adapters import adapt
 from workers.generation.job import Job, Row
 from workers.vision.features import FeatureCache
 from workers.vision.inputs import MediaInputs
@@ -34,6 +35,7 @@ class VisionForward:
 
     def __init__(self, model: Any, features: FeatureCache) -> None:
         self._model = model
+        adapt(model.language_model)
         self._language: Any = model.language_model
         self.network: Any = model.language_model
         self._features = features
