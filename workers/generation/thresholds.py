@@ -16,17 +16,18 @@ _LOW = {
     **dict.fromkeys(("original_max_position_embeddings", "original_max_position"), 12),
     **{"index_topk": 8, "index_topk_blocks": 2, "index_block_size": 4},
 }
+_CONFIGURATIONS = ("Args", "Config", "Arguments", "Parameters")  # ends of the names of their classes
 _DEEPEST = 4  # of configurations inside configurations
 
 
 @contextmanager
-def lowered(model: Any) -> Iterator[bool]:
-    """Lowers the thresholds in every module of `model` (an `nn.Module`); yields whether there are any."""
+def lowered(model: Any) -> Iterator[None]:
+    """Lowers the thresholds in every module of `model` (an `nn.Module`)."""
     found = list(_numbers(model))
     try:
         for holder, name, _ in found:
             holder[name] = _LOW[name]
-        yield bool(found)
+        yield
     finally:
         for holder, name, value in found:
             holder[name] = value
@@ -59,5 +60,5 @@ def _inside(holder: dict[str, Any], visited: set[int], deeper: int) -> Iterator[
             yield holder, name, value
         elif deeper and type(value) is dict:
             yield from _inside(value, visited, deeper - 1)
-        elif deeper and type(value).__name__.endswith(("Args", "Config", "Arguments", "Parameters")):
+        elif deeper and type(value).__name__.endswith(_CONFIGURATIONS) and hasattr(value, "__dict__"):
             yield from _inside(vars(value), visited, deeper - 1)

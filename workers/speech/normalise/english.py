@@ -13,10 +13,9 @@ from num2words import num2words
 
 from workers.speech.normalise.english_code import speak_code
 from workers.speech.normalise.english_forms import speak_forms
-from workers.speech.normalise.shapes import join_thousands, speak_ranges, spell_phones
+from workers.speech.normalise.shapes import NUMBER, join_thousands, speak_ranges, spell_phones
 
 _DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-_NUMBER = r"\d{1,15}(?:[.,]\d{1,15}){0,5}"
 _SCALES = {"k": "thousand", "m": "million", "mn": "million", "mm": "million", "b": "billion", "bn": "billion"} | {
     "t": "trillion",
     "tn": "trillion",
@@ -42,9 +41,9 @@ _VULGAR_RE = re.compile(rf"(?:(\d)\s?)?([{''.join(_VULGAR)}])")
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 _EUROPEAN = re.compile(rf"(?<=[{_SIGNS}])(\d{{1,3}}),(\d\d)(?![\d,])|\b(\d{{1,3}}),(\d{{1,2}})(?=\s?[{_SIGNS}%°])")
 _FOREIGN = re.compile(
-    rf"\b(US|AU|CA|NZ|HK|A|C|S)\$\s?({_NUMBER})(\s(?:thousand|million|billion|trillion)\b|[kmbt]n?\b)?", re.I
+    rf"\b(US|AU|CA|NZ|HK|A|C|S)\$\s?({NUMBER})(\s(?:thousand|million|billion|trillion)\b|[kmbt]n?\b)?", re.I
 )
-_SCALED = re.compile(rf"([{_SIGNS}])\s?({_NUMBER})\s?(k|mn|mm|m|bn|b|tn|t)\b", re.I)
+_SCALED = re.compile(rf"([{_SIGNS}])\s?({NUMBER})\s?(k|mn|mm|m|bn|b|tn|t)\b", re.I)
 _THOUSANDS = re.compile(r"\b(\d{1,6}(?:\.\d{1,3})?)(k|M)\b(?!/)")
 _CENTS = re.compile(r"(\d{1,9})\s?¢")
 _MIXED = re.compile(r"(?<![\d./])(\d{1,6}) ([1-9])/([2-9]|1\d)(?![\w/])")

@@ -9,6 +9,7 @@ Spell = Callable[[str], str]
 """Says a run of digits one by one."""
 
 LATIN = "A-Za-zÀ-ɏ"
+NUMBER = r"\d{1,15}(?:[.,]\d{1,15}){0,5}"
 
 _PHONES = re.compile(
     rf"""(?<![{LATIN}\d_+.,/-])(?:

@@ -8,10 +8,9 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from workers.speech.normalise.shapes import LATIN, join_thousands, speak_ranges, spell_phones
+from workers.speech.normalise.shapes import LATIN, NUMBER, join_thousands, speak_ranges, spell_phones
 from workers.speech.normalise.words import Noun, Words
 
-_NUMBER = r"\d{1,15}(?:[.,]\d{1,15}){0,5}"
 _VULGAR = {"½": "1/2", "⅓": "1/3", "⅔": "2/3", "¼": "1/4", "¾": "3/4", "⅕": "1/5", "⅛": "1/8", "⅜": "3/8", "⅝": "5/8"}
 _VULGAR_RE = re.compile(rf"(?:(\d{{1,9}})\s?)?([{''.join(_VULGAR)}])")
 _FRACTION = re.compile(rf"(?<![{LATIN}\d_/.,-])(?:(\d{{1,6}}) )?(\d{{1,3}})/(\d{{1,3}})(?![{LATIN}\d_/]|[.,]\d)")
@@ -37,7 +36,7 @@ def speak_signs(text: str, words: Words) -> str:
     text = _NEGATIVE.sub(f"{words.minus} ", _SUBTRACTION.sub(f" {words.minus} ", text))
     text = _amounts(text, words)
     text = _units(text, words)
-    text = re.sub(rf"({_NUMBER})\s?%", lambda m: words.percent.format(n=m[1]), text)
+    text = re.sub(rf"({NUMBER})\s?%", lambda m: words.percent.format(n=m[1]), text)
     text = _TIMES.sub(f" {words.signs['×']} ", _JOINED.sub(" ", text))
     return _left(words).sub(lambda m: f" {words.signs[m[0]]} " if words.signs[m[0]] else " ", text)
 
@@ -93,8 +92,8 @@ def _amounts(text: str, words: Words) -> str:
     signs = "|".join(sorted(map(re.escape, words.currencies), key=len, reverse=True))
     scale = "|".join(map(re.escape, (*words.scale_words, *words.scales))) or r"(?!)"
     scaled = rf"(?:\s?(?P<scale>{scale})(?![{LATIN}\d]))?"
-    before = re.compile(rf"(?<![{LATIN}\d])(?<!\d )(?P<sign>{signs})\s?(?P<number>{_NUMBER}){scaled}")
-    after = re.compile(rf"(?<![{LATIN}\d.,])(?P<number>{_NUMBER}){scaled}\s?(?P<sign>{signs})(?![{LATIN}\d])")
+    before = re.compile(rf"(?<![{LATIN}\d])(?<!\d )(?P<sign>{signs})\s?(?P<number>{NUMBER}){scaled}")
+    after = re.compile(rf"(?<![{LATIN}\d.,])(?P<number>{NUMBER}){scaled}\s?(?P<sign>{signs})(?![{LATIN}\d])")
 
     def said(match: re.Match[str]) -> str:
         return _amount(match["number"], match["scale"], match["sign"], words)
@@ -127,5 +126,5 @@ def _units(text: str, words: Words) -> str:
     if not words.units:
         return text
     units = "|".join(sorted(map(re.escape, words.units), key=len, reverse=True))
-    pattern = re.compile(rf"(?<![{LATIN}\d.,])({_NUMBER})\s?({units})(?![{LATIN}\d/²³])")
+    pattern = re.compile(rf"(?<![{LATIN}\d.,])({NUMBER})\s?({units})(?![{LATIN}\d/²³])")
     return pattern.sub(lambda m: _counted(m[1], words.units[m[2]], words), text)

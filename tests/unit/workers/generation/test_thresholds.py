@@ -16,6 +16,11 @@ class ModelArgs:
     rope_parameters: dict[str, Any] = field(default_factory=lambda: {"original_max_position_embeddings": 16384})
 
 
+@dataclass(slots=True)
+class SlottedConfig:
+    sliding_window: int = 4096
+
+
 class Layer(nn.Module):
     def __init__(self, args: ModelArgs) -> None:
         super().__init__()
@@ -35,8 +40,7 @@ class Model(nn.Module):
 def test_thresholds_are_low_inside_and_as_before_outside() -> None:
     args = ModelArgs()
     model = Model(args)
-    with lowered(model) as any_there:
-        assert any_there
+    with lowered(model):
         assert [layer.window_size for layer in model.layers] == [12, 12]
         assert (args.sliding_window, args.hidden_size) == (12, 4096)
         assert args.rope_parameters == model.rope == {"original_max_position_embeddings": 12}
@@ -53,9 +57,19 @@ def test_they_are_put_back_after_an_error() -> None:
 
 
 def test_a_model_without_any() -> None:
-    with lowered(nn.Linear(2, 2)) as any_there:
-        assert not any_there
-    assert longest(nn.Linear(2, 2)) == 0
+    linear = nn.Linear(2, 2)
+    before = dict(vars(linear))
+    with lowered(linear):
+        assert vars(linear) == before
+    assert longest(linear) == 0
+
+
+def test_a_configuration_without_a_dictionary_is_left_alone() -> None:
+    model = Model(ModelArgs())
+    model.layers[0].other = SlottedConfig()
+    with lowered(model):
+        assert model.layers[0].other.sliding_window == 4096
+        assert model.layers[0].window_size == 12
 
 
 def test_the_longest_counts_blocks_in_tokens() -> None:
